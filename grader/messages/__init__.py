@@ -1,0 +1,179 @@
+"""Every text that a student sees, by check id and finding, in English and Chinese; no such text lives in code.
+
+The texts are ``en.toml`` and ``zh.toml`` beside this file. A check raises only a *finding* (a short key) with values;
+``render`` turns the two into the one form of feedback: what ran, what was expected, what came, the likely cause.
+
+Values may come from the student (a type name, an exception's message). They are inserted by ``str.format`` on *our*
+template and never parsed themselves, and a template may only name a value and give a number format: no attribute,
+index, conversion or nested field. What is shown is escaped later, by the exports, each for its own reader.
+"""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+LANGUAGES = ("en", "zh")
+# A student's exception message may be megabytes long; nobody reads more than this, and reports must stay small.
+MAX_VALUE_LENGTH = 2000
+
+Value = str | int | float | bool | None | Sequence[str] | Sequence[int]
+
+
+class MessageError(KeyError):
+    """A text, a language or a value that the texts need is missing: a fault of the grader, never of a student."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The feedback on one check, ready to be read.
+
+    Attributes:
+        title: a few words for the scoreboard.
+        ran: what was run.
+        expected: what a right solution gives.
+        got: what came.
+        hint: the likely cause and what to do; empty where the check passed.
+    """
+
+    title: str
+    ran: str
+    expected: str
+    got: str
+    hint: str
+
+
+def render(check_id: str, finding: str | None, values: Mapping[str, Value], language: str) -> Texts:
+    """The texts of one check.
+
+    Args:
+        check_id: an id of the contract.
+        finding: what was found wrong, or the reason of a skip; None where the check passed.
+        values: what the texts name; more than they name is allowed, less is an error.
+        language: ``"en"`` or ``"zh"``.
+
+    Looked up in this order: the check's own findings, the common findings, the skips.
+
+    Raises:
+        MessageError: no such language, check or finding, or a value that the text names is missing or does not fit
+            its number format.
+    """
+    table = _load(language)
+    entry = _entry(check_id, language)
+    where = f"{language}.toml, {check_id}"
+    got, hint = entry.get("passed", table["ui"]["as_expected"]), ""
+    if finding is not None:
+        cause = entry.get("findings", {}).get(finding) or table["findings"].get(finding) or table["skips"].get(finding)
+        if cause is None:
+            raise MessageError(f"{where}: there is no text for the finding {finding!r}, neither here nor in common")
+        where = f"{where}, {finding}"
+        got, hint = cause["got"], cause.get("hint", entry["hint"])
+    return Texts(
+        title=_fill(entry["title"], values, where),
+        ran=_fill(entry["ran"], values, where),
+        expected=_fill(entry["expected"], values, where),
+        got=_fill(got, values, where),
+        hint=_fill(hint, values, where),
+    )
+
+
+def title(check_id: str, language: str) -> str:
+    """The few words that stand for a check on the scoreboard.
+
+    Raises:
+        MessageError: no such language or check.
+    """
+    return str(_entry(check_id, language)["title"])
+
+
+def ui(key: str, language: str, **values: Value) -> str:
+    """A word or sentence of the surroundings (scoreboard, report page), by its key in ``[ui]``.
+
+    Raises:
+        MessageError: no such language or key, or a value that the text names is missing.
+    """
+    return _plain("ui", key, values, language)
+
+
+def review(key: str, values: Mapping[str, Value], language: str) -> str:
+    """Why a person should look at a submission, by its key in ``[review]``.
+
+    Raises:
+        MessageError: no such language or key, or a value that the text names is missing.
+    """
+    return _plain("review", key, values, language)
+
+
+def _plain(section: str, key: str, values: Mapping[str, Value], language: str) -> str:
+    template = _load(language)[section].get(key)
+    if template is None:
+        raise MessageError(f"{language}.toml has no text {key!r} in [{section}]")
+    return _fill(template, values, f"{language}.toml, [{section}] {key}")
+
+
+def _entry(check_id: str, language: str) -> dict[str, Any]:
+    entry: dict[str, Any] | None = _load(language)["checks"].get(check_id)
+    if entry is None:
+        raise MessageError(f"{language}.toml has no texts for the check {check_id!r}")
+    return entry
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """The names of the values that a template asks for.
+
+    Raises:
+        MessageError: the template does more than name a value and give it a plain format.
+    """
+    names: set[str] = set()
+    try:
+        fields = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise MessageError(f"broken template {template!r}: {error}") from error
+    for _, name, format_spec, conversion in fields:
+        if name is None:
+            continue
+        if not name.isidentifier() or conversion is not None or "{" in (format_spec or ""):
+            raise MessageError(f"template {template!r}: only {{name}} and {{name:format}} are allowed")
+        names.add(name)
+    return frozenset(names)
+
+
+def _fill(template: str, values: Mapping[str, Value], where: str) -> str:
+    names = placeholders(template)
+    missing = sorted(names - set(values))
+    if missing:
+        raise MessageError(f"{where}: the text needs the value {', '.join(missing)}")
+    try:
+        return template.format(**{name: _shown(values[name]) for name in names})
+    except (ValueError, TypeError) as error:
+        raise MessageError(f"{where}: a value does not fit its number format: {error}") from error
+
+
+def _shown(value: Value) -> str | int | float:
+    """A value as it goes into a template: numbers stay numbers, everything else becomes bounded text."""
+    # type() and not isinstance: a subclass of str or float could bring its own __format__.
+    if type(value) is int or type(value) is float:
+        return value
+    if isinstance(value, (list, tuple)):
+        value = ", ".join(str(item) for item in value)
+    text = str(value)
+    return text if len(text) <= MAX_VALUE_LENGTH else text[:MAX_VALUE_LENGTH] + " …"
+
+
+@cache
+def _load(language: str) -> dict[str, Any]:
+    if language not in LANGUAGES:
+        raise MessageError(f"no texts in the language {language!r}; there are: {', '.join(LANGUAGES)}")
+    text = resources.files(__package__).joinpath(f"{language}.toml").read_text(encoding="utf-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MessageError(f"{language}.toml is not valid TOML: {error}") from error
