@@ -1,0 +1,62 @@
+# `make grade` and `make test` each work alone on a fresh clone: they make .venv first, once.
+# Needs: make, Python 3.11 or newer with venv. Another interpreter: make grade PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+OUT ?= out
+
+.DEFAULT_GOAL := help
+.PHONY: help grade test lint bench validity ablation release clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+grade: $(READY)  ## grade the reference solution on MNIST, print the scoreboard, write report and pictures to out/
+	$(BIN)/python -m grader grade --submission solution --report $(OUT)
+
+test: $(READY)  ## run every test of the project
+	$(BIN)/python -m pytest tests -ra
+
+lint: $(READY)  ## ruff (lint and format) and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## benchmarks, side by side
+	$(BIN)/python -m tests.bench
+
+validity: $(READY)  ## the whole corpus of submissions at the full spec (long; resumable)
+	$(BIN)/python -m tests.validity
+
+ablation: $(READY)  ## each check removed in turn: does the corpus notice? (long; resumable)
+	$(BIN)/python -m tests.ablation
+
+release: $(READY)  ## everything that goes to students, in dist/
+	$(BIN)/python -m solution.release --out dist
+
+clean:  ## remove everything that these commands made
+	rm -rf .venv $(OUT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find assignment grader solution tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so that a set-up which stopped half-way is done again.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Backdoor Lab needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(MAKE) --no-print-directory bubblewrap
+	@touch $@
+
+# The sandbox is worth having but never a condition: without it grading says that it makes no security claim.
+.PHONY: bubblewrap
+bubblewrap:
+	@if [ "$$(uname -s)" != Linux ]; then \
+	  echo "bubblewrap exists for Linux only: student code will run in a limited subprocess, which makes no security claim."; \
+	elif command -v bwrap >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && { apt-get install -y -qq bubblewrap || { apt-get update -qq && apt-get install -y -qq bubblewrap; }; } >/dev/null 2>&1; then \
+	  echo "installed bubblewrap: student code will run in its sandbox."; \
+	else \
+	  echo "bubblewrap is not installed, so student code will run without a sandbox; to get it: sudo apt-get install bubblewrap (dnf, pacman, zypper: the same name)."; \
+	fi
