@@ -1,0 +1,31 @@
+"""What tests need that this machine may not have: skipped with the reason, never silently."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from grader.lab.data import DATA_DIR, DATA_DIR_VARIABLE
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _missing_cifar10() -> str | None:
+    folder = Path(os.environ.get(DATA_DIR_VARIABLE) or DATA_DIR)
+    if (folder / "cifar10" / "test.npz").is_file() or (folder / "cifar-10-batches-py").is_dir():
+        return None
+    return f"CIFAR-10 is not in {folder}; name a data directory that has it with {DATA_DIR_VARIABLE}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    if item.get_closest_marker("cifar10") and (reason := _missing_cifar10()):
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the checkout."""
+    return ROOT
