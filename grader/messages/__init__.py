@@ -60,7 +60,8 @@ def render(check_id: str, finding: str | None, values: Mapping[str, Value], lang
         values: what the texts name; more than they name is allowed, less is an error.
         language: ``"en"`` or ``"zh"``.
 
-    Looked up in this order: the check's own findings, the common findings, the skips.
+    Looked up in this order: the check's own findings, the common findings, the skips. Ids in the value ``checks``
+    are shown as function and title.
 
     Raises:
         MessageError: no such language, check or finding, or a value that the text names is missing or does not fit
@@ -71,10 +72,18 @@ def render(check_id: str, finding: str | None, values: Mapping[str, Value], lang
     where = f"{language}.toml, {check_id}"
     got, hint = entry.get("passed", table["ui"]["as_expected"]), ""
     if finding is not None:
-        cause = entry.get("findings", {}).get(finding) or table["findings"].get(finding) or table["skips"].get(finding)
+        cause = (
+            entry.get("findings", {}).get(finding)
+            or table["findings"].get(finding)
+            or table["skips"].get(finding)
+        )
         if cause is None:
-            raise MessageError(f"{where}: there is no text for the finding {finding!r}, neither here nor in common")
+            raise MessageError(
+                f"{where}: there is no text for the finding {finding!r}, neither here nor in common"
+            )
         where = f"{where}, {finding}"
+        if "checks" in values:
+            values = {**values, "checks": _check_names(values["checks"], table)}
         got, hint = cause["got"], cause.get("hint", entry["hint"])
     return Texts(
         title=_fill(entry["title"], values, where),
@@ -162,10 +171,19 @@ def _shown(value: Value) -> str | int | float:
     # type() and not isinstance: a subclass of str or float could bring its own __format__.
     if type(value) is int or type(value) is float:
         return value
+    if isinstance(value, tuple) and all(type(item) is int for item in value):
+        return str(value)  # a shape
     if isinstance(value, (list, tuple)):
         value = ", ".join(str(item) for item in value)
     text = str(value)
     return text if len(text) <= MAX_VALUE_LENGTH else text[:MAX_VALUE_LENGTH] + " …"
+
+
+def _check_names(ids: Value, table: dict[str, Any]) -> list[str]:
+    """Check ids as a student knows them: ``apply_trigger: clamps to [0, 1]``."""
+    ids = [str(item) for item in ids] if isinstance(ids, (list, tuple)) else [str(ids)]
+    titles = {name: table["checks"][name]["title"] for name in ids if name in table["checks"]}
+    return [f"{name.split('.')[1]}: {titles[name]}" if name in titles else name for name in ids]
 
 
 @cache
