@@ -4,6 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+READY_DEV := .venv/.ready-dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OUT ?= out
 
 .DEFAULT_GOAL := help
@@ -15,37 +17,41 @@ help:  ## list the commands
 grade: $(READY)  ## grade the reference solution on MNIST, print the scoreboard, write report and pictures to out/
 	$(BIN)/python -m grader grade --submission solution --report $(OUT)
 
-test: $(READY)  ## run every test of the project
+test: $(READY_DEV)  ## run every test of the project
 	$(BIN)/python -m pytest tests -ra
 
-lint: $(READY)  ## ruff (lint and format) and types
+lint: $(READY_DEV)  ## ruff (lint and format) and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## benchmarks, side by side
+bench: $(READY_DEV)  ## benchmarks, side by side
 	$(BIN)/python -m tests.bench
 
-validity: $(READY)  ## the whole corpus of submissions at the full spec (long; resumable)
+validity: $(READY_DEV)  ## the whole corpus of submissions at the full spec (long; resumable)
 	$(BIN)/python -m tests.validity
 
-ablation: $(READY)  ## each check removed in turn: does the corpus notice? (long; resumable)
+ablation: $(READY_DEV)  ## each check removed in turn: does the corpus notice? (long; resumable)
 	$(BIN)/python -m tests.ablation
 
-release: $(READY)  ## everything that goes to students, in dist/
+release: $(READY_DEV)  ## everything that goes to students, in dist/
 	$(BIN)/python -m solution.release --out dist
 
 clean:  ## remove everything that these commands made
-	rm -rf .venv $(OUT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find assignment grader solution tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last, so that a set-up which stopped half-way is done again.
+# A stamp is written last, so that a set-up which stopped half-way is done again.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Backdoor Lab needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) --editable .
 	@$(MAKE) --no-print-directory bubblewrap
+	@touch $@
+
+$(READY_DEV): $(READY)
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
 # The sandbox is worth having but never a condition: without it grading says that it makes no security claim.
