@@ -1,0 +1,137 @@
+"""GitHub Actions: the step summary (Markdown for ``$GITHUB_STEP_SUMMARY``) and annotations on the lines at
+fault.
+
+Facts these functions rest on: a step's summary may be 1 MiB at most and is dropped whole beyond that; a step
+shows ten error annotations; the runner takes any line of the log for a command that starts, after white
+space, with ``::``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from grader import messages
+from grader.exports import require_isolated, texts
+from grader.exports.escaping import command_data, command_property, fenced, log_safe, markdown, one_line
+from grader.outcome import Outcome, Report, Status
+
+SUMMARY_LIMIT = 1024 * 1024  # bytes
+MAX_ANNOTATIONS = 10
+_SIGNS = {Status.PASSED: "✅", Status.FAILED: "❌", Status.SKIPPED: "➖", Status.ERROR: "⚠️"}
+
+
+def summary(report: Report, *, links: Mapping[str, str] | None = None, limit: int = SUMMARY_LIMIT) -> str:
+    """The scoreboard as Markdown.
+
+    Args:
+        links: label -> https address, shown at the end (the artifact with the pictures, for example).
+        limit: bytes that the whole text may have in UTF-8; what does not fit is left out, and that is said.
+
+    Raises:
+        ExportError: the isolation is ``none``.
+        ValueError: a link that is not https.
+    """
+    require_isolated(report)
+    head = [f"## {markdown(texts.score_line(report))}"]
+    bonus = texts.bonus_line(report)
+    if bonus is not None:
+        head.append(f"**{markdown(bonus)}**")
+    head += [
+        f"> {markdown(notice, 2000)}"
+        for notice in (*texts.notices(report), messages.ui("advisory", report.language))
+    ]
+    blocks = ["\n\n".join(head), *(_table(part, report) for part in texts.parts(report))]
+    faults = [_fault(group, report.language) for group in texts.faults(report)]
+    if faults:
+        blocks += [f"### {markdown(messages.ui('details', report.language))}", *faults]
+    tail = _tail(report, links or {})
+    return _fit(blocks, tail, f"_{markdown(messages.ui('cut', report.language))}_", limit)
+
+
+def _table(part: texts.PartGroup, report: Report) -> str:
+    language = report.language
+    kind = messages.ui("core" if part.core else "bonus_part", language)
+    shown = "" if report.score is None else f": {part.points} / {part.max_points}"
+    title = messages.ui("part_line", language, title=part.title, kind=kind)
+    words = [messages.ui(key, language) for key in ("function", "check", "status", "points", "why")]
+    lines = [f"### {markdown(title)}{shown}", "", f"| {' | '.join(markdown(word) for word in words)} |"]
+    lines.append("| --- | --- | --- | ---: | --- |")
+    for function in part.functions:
+        for outcome in function.checks:
+            status = f"{_SIGNS[outcome.status]} {markdown(messages.ui(f'status.{outcome.status.value}', language))}"
+            points = "" if report.score is None else f"{outcome.points} / {outcome.max_points}"
+            why = "" if outcome.status is Status.PASSED else markdown(outcome.got, 300)
+            cells = (markdown(function.title), markdown(texts.title(outcome, language)), status, points, why)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _fault(group: tuple[Outcome, ...], language: str) -> str:
+    """What to repair: folded, so that twenty of them can still be scrolled through."""
+    title = "; ".join(texts.full_title(outcome, language) for outcome in group)
+    body = "\n".join(f"{label}: {text}" for label, text in texts.shared_lines(group, language))
+    return f"<details><summary>{markdown(title, 600)}</summary>\n\n{fenced(body)}\n\n</details>"
+
+
+def _tail(report: Report, links: Mapping[str, str]) -> str:
+    for address in links.values():
+        if not address.startswith("https://") or any(c in address for c in " \n\r\t()<>"):
+            raise ValueError(f"not a plain https address: {address!r}")
+    lines = [f"[{markdown(label)}]({address})" for label, address in links.items()]
+    made = messages.ui(
+        "graded_with",
+        report.language,
+        grader_version=report.grader_version,
+        spec=report.spec,
+        seed=report.seed,
+        submission_hash=report.submission_hash[:12],
+    )
+    return "\n\n".join([*lines, markdown(made)])
+
+
+def _fit(blocks: list[str], tail: str, mark: str, limit: int) -> str:
+    """As many whole blocks as fit, so that no fence or table is ever left open."""
+
+    def size(text: str) -> int:
+        return len(text.encode("utf-8"))
+
+    kept: list[str] = []
+    used = size(tail) + size(mark) + 8
+    for block in blocks:
+        if used + size(block) + 2 > limit:
+            kept.append(mark)
+            break
+        kept.append(block)
+        used += size(block) + 2
+    return "\n\n".join([*kept, tail]) + "\n"
+
+
+def annotate(report: Report, *, directory: str = "assignment") -> list[str]:
+    """Workflow commands that mark the lines at fault, one a cause, at most ten. Print each on a line of its own.
+
+    Args:
+        directory: where the submission's files lie in the checkout, as GitHub shows the path.
+
+    Raises:
+        ExportError: the isolation is ``none``.
+    """
+    require_isolated(report)
+    commands = []
+    for group in texts.faults(report):
+        first = group[0]
+        title = texts.full_title(first, report.language)
+        if len(group) > 1:
+            title += f" (+{len(group) - 1})"
+        properties = [f"title={command_property(one_line(title, 200))}"]
+        if first.location is not None and first.status is Status.FAILED:
+            path = str(PurePosixPath(directory) / one_line(first.location.file, 200))
+            properties = [f"file={command_property(path)}", f"line={first.location.line}", *properties]
+        message = command_data(one_line(f"{first.got} {first.hint}", 900))
+        commands.append(f"::error {','.join(properties)}::{message}")
+    return commands[:MAX_ANNOTATIONS]
+
+
+def log(text: str) -> str:
+    """What the student's code printed, for a log that GitHub's runner reads: no line of it is a command."""
+    return "".join(f"| {line}\n" for line in log_safe(text).splitlines())

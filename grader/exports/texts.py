@@ -1,0 +1,157 @@
+"""What the exports share: how a report's checks are grouped and put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from grader import messages
+from grader.contract import OUTCOME, PARTS, check
+from grader.outcome import Location, Outcome, Report, Status
+
+
+@dataclass(frozen=True)
+class FunctionGroup:
+    """The checks of one function (or of the whole attack), in the contract's order."""
+
+    name: str
+    title: str
+    checks: tuple[Outcome, ...]
+
+    @property
+    def points(self) -> int:
+        return sum(outcome.points for outcome in self.checks)
+
+    @property
+    def max_points(self) -> int:
+        return sum(outcome.max_points for outcome in self.checks)
+
+
+@dataclass(frozen=True)
+class PartGroup:
+    """The checks of one part, by function."""
+
+    name: str
+    title: str
+    core: bool
+    functions: tuple[FunctionGroup, ...]
+
+    @property
+    def checks(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for group in self.functions for outcome in group.checks)
+
+    @property
+    def points(self) -> int:
+        return sum(group.points for group in self.functions)
+
+    @property
+    def max_points(self) -> int:
+        return sum(group.max_points for group in self.functions)
+
+
+def parts(report: Report) -> tuple[PartGroup, ...]:
+    """The checks of a report by part and function; parts that were not selected are left out."""
+    groups = []
+    for part in PARTS:
+        outcomes = [outcome for outcome in report.checks if outcome.part == part.name]
+        if not outcomes:
+            continue
+        names = dict.fromkeys(check(outcome.id).function for outcome in outcomes)
+        functions = tuple(
+            FunctionGroup(
+                name,
+                messages.ui("outcome", report.language) if name == OUTCOME else name,
+                tuple(outcome for outcome in outcomes if check(outcome.id).function == name),
+            )
+            for name in names
+        )
+        title = messages.ui(f"part.{part.name}", report.language)
+        groups.append(PartGroup(part.name, title, part.core, functions))
+    return tuple(groups)
+
+
+def core_checks(report: Report) -> tuple[Outcome, ...]:
+    """The checks whose points make the score."""
+    return tuple(outcome for group in parts(report) if group.core for outcome in group.checks)
+
+
+def title(outcome: Outcome, language: str) -> str:
+    """The check's few words, e.g. ``clamps to [0, 1]``."""
+    return messages.title(outcome.id, language)
+
+
+def full_title(outcome: Outcome, language: str) -> str:
+    """With the function in front, e.g. ``apply_trigger: clamps to [0, 1]``."""
+    function = check(outcome.id).function
+    if function == OUTCOME:
+        function = messages.ui("outcome", language)
+    return messages.ui("check_line", language, function=function, title=title(outcome, language))
+
+
+def four_lines(outcome: Outcome, language: str) -> tuple[tuple[str, str], ...]:
+    """The one form of feedback as (label, text): what ran, expected, what came, likely cause; no empty ones."""
+    rows = (
+        ("ran", outcome.ran),
+        ("expected", outcome.expected),
+        ("got", outcome.got),
+        ("hint", outcome.hint),
+    )
+    return tuple((messages.ui(key, language), text) for key, text in rows if text)
+
+
+def shared_lines(group: tuple[Outcome, ...], language: str) -> tuple[tuple[str, str], ...]:
+    """Where, and the one form of feedback, for checks with one cause.
+
+    Several checks with one cause ran and expected different things: only what they share is said.
+    """
+    first = group[0]
+    rows = four_lines(first if len(group) == 1 else replace(first, ran="", expected=""), language)
+    if first.location is None:
+        return rows
+    return ((messages.ui("where", language), location(first.location, language)), *rows)
+
+
+def location(place: Location, language: str) -> str:
+    """``invisible_trigger.py, line 23``."""
+    return messages.ui("line", language, file=place.file, line=place.line)
+
+
+def score_line(report: Report) -> str:
+    """``Score: 81 of 100``, or that there is none."""
+    if report.score is None:
+        return messages.ui("not_graded_line", report.language)
+    return messages.ui("score_line", report.language, score=report.score, max_score=report.max_score)
+
+
+def bonus_line(report: Report) -> str | None:
+    """``Bonus: 12 of 50``; None where there is no bonus to earn, or no score."""
+    if report.bonus is None or report.max_bonus == 0:
+        return None
+    return messages.ui("bonus_line", report.language, bonus=report.bonus, max_bonus=report.max_bonus)
+
+
+def notices(report: Report) -> tuple[str, ...]:
+    """What a reader must know beside the points: the isolation where it is not the sandbox, and why a person looks."""
+    lines = []
+    if report.isolation != "bubblewrap":
+        lines.append(messages.ui(f"isolation.{report.isolation}", report.language))
+    if report.review:
+        lines.append(messages.ui("review_notice", report.language) + " " + " ".join(report.review))
+    return tuple(lines)
+
+
+def faults(report: Report) -> Iterator[tuple[Outcome, ...]]:
+    """Failed checks and grader errors; those with one and the same cause (a syntax error, say) together."""
+    groups: dict[tuple[object, ...], list[Outcome]] = {}
+    for outcome in report.checks:
+        if outcome.status in (Status.FAILED, Status.ERROR):
+            cause = (
+                outcome.part,
+                outcome.status,
+                outcome.finding,
+                outcome.got,
+                outcome.hint,
+                outcome.location,
+            )
+            groups.setdefault(cause, []).append(outcome)
+    yield from (tuple(group) for group in groups.values())

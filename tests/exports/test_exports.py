@@ -1,0 +1,427 @@
+"""Every export: golden files, what its reader accepts, and hostile text that stays text.
+
+After a wanted change write the golden files anew with ``UPDATE_GOLDEN=1 python -m pytest tests/exports``, and look at
+the difference.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from markdown_it import MarkdownIt
+
+from grader.exports import (
+    ExportError,
+    NotGraded,
+    actions,
+    autolab,
+    classroom50,
+    gradescope,
+    junit,
+    reporter,
+    submitty,
+    table,
+    terminal,
+)
+from grader.outcome import Report, Status
+from tests.exports import reports
+
+GOLDEN = Path(__file__).with_name("golden")
+WHO = classroom50.Identity(
+    classroom="course",
+    assignment="backdoor-lab",
+    assignment_type="individual",
+    owner="student",
+    submission="submit/2026-11-20T10-00-00Z-abc1234",
+    commit="https://github.com/o/r/commit/abc",
+    release="https://github.com/o/r/releases/tag/s",
+    review="https://github.com/o/r/compare/a...b",
+    submitted=datetime(2026, 11, 20, 11, 0, tzinfo=UTC),
+)
+
+
+def as_json(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+EXPORTS: dict[str, Callable[[Report], str]] = {
+    "terminal.txt": terminal.render,
+    "junit.xml": junit.render,
+    "summary.md": actions.summary,
+    "annotations.txt": lambda report: "".join(f"{line}\n" for line in actions.annotate(report)),
+    "reporter.json": lambda report: as_json(reporter.results(report)),
+    "classroom50.json": lambda report: as_json(classroom50.result(report, WHO)),
+    "gradescope.json": lambda report: as_json(gradescope.results(report)),
+    "autolab.txt": autolab.last_line,
+    "submitty.json": lambda report: as_json(submitty.validation_results(report)),
+    "grades.csv": lambda report: table.to_csv([report]),
+}
+OTHERS = {name: export for name, export in EXPORTS.items() if name != "terminal.txt"}
+REPORTS: dict[str, Callable[..., Report]] = {
+    "full": reports.full,
+    "mixed": reports.mixed,
+    "stubs": reports.stubs,
+    "grader_error": reports.grader_error,
+}
+HAS_NO_FORM = {"classroom50.json", "gradescope.json", "autolab.txt"}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_golden(name: str):
+    path = GOLDEN / f"mixed.{name}"
+    text = EXPORTS[name](reports.mixed(review=("Somebody should look.",)))
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    assert text == path.read_bytes().decode("utf-8")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("kind", REPORTS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_same_report_same_text(name: str, kind: str, language: str):
+    report = REPORTS[kind](language=language)
+    if kind == "grader_error" and name in HAS_NO_FORM:
+        pytest.skip("this reader has no form for a grader error")
+    assert OTHERS[name](report) == OTHERS[name](Report.from_json(json.loads(json.dumps(report.to_json()))))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_run_inside_the_grader_is_refused(name: str):
+    with pytest.raises(ExportError, match="--in-process"):
+        OTHERS[name](reports.full(isolation="none"))
+
+
+def test_the_terminal_shows_a_run_inside_the_grader_and_says_so():
+    assert "for debugging only" in " ".join(terminal.render(reports.full(isolation="none")).split())
+
+
+@pytest.mark.parametrize("name", sorted(HAS_NO_FORM))
+def test_where_a_grader_error_has_no_form_there_is_no_result(name: str):
+    with pytest.raises(NotGraded, match="zero would be wrong"):
+        EXPORTS[name](reports.grader_error())
+
+
+def test_no_export_loads_torch():
+    code = (
+        "import sys, importlib, pkgutil, grader.exports as e\n"
+        "[importlib.import_module(m.name) for m in pkgutil.walk_packages(e.__path__, 'grader.exports.')]\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+class TestTerminal:
+    @pytest.mark.parametrize("kind", REPORTS)
+    @pytest.mark.parametrize("language", ["en", "zh"])
+    @pytest.mark.parametrize("width", [60, 80, 120])
+    def test_fits_its_width(self, kind: str, language: str, width: int):
+        for line in terminal.render(REPORTS[kind](language=language), width=width).splitlines():
+            cells = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+            assert cells <= width, line
+
+    def test_without_colour_there_is_no_escape(self):
+        assert "\x1b" not in terminal.render(reports.mixed())
+
+    def test_with_colour_only_ours(self):
+        text = terminal.render(reports.mixed(), colour=True)
+        assert set(re.findall(r"\x1b[^m]*m?", text)) <= set(re.findall(r"\x1b\[[0-9;]*m", text))
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+        assert [line.rstrip() for line in plain.splitlines()] == terminal.render(reports.mixed()).splitlines()
+
+    @pytest.mark.parametrize("width", range(50, 120, 7))
+    def test_no_line_is_a_workflow_command(self, width: int):
+        for line in terminal.render(reports.mixed(), width=width).splitlines():
+            assert not line.lstrip().startswith("::")
+            assert "##[" not in line
+
+    def test_one_cause_is_told_once(self):
+        text = terminal.render(reports.stubs())
+        assert text.count("This function is still the stub.") == 4
+
+    def test_states_are_words_too(self):
+        text = terminal.render(reports.grader_error()) + terminal.render(reports.mixed())
+        for word in ("passed", "failed", "skipped", "grader error"):
+            assert word in text
+
+    def test_a_grader_error_shows_no_points(self):
+        text = terminal.render(reports.grader_error())
+        assert "Not graded" in text
+        assert "/ 100" not in text
+
+    def test_notices(self):
+        text = terminal.render(reports.full(isolation="process", review=("Look here.",)))
+        assert "no claim of security" in text.replace("\n", " ")
+        assert "Look here." in text
+        assert "bubblewrap" not in terminal.render(reports.full())
+
+    def test_a_terminal_without_unicode(self):
+        from rich.console import Console
+
+        out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+        terminal.show(reports.mixed(), Console(file=out, width=80))
+        out.flush()
+
+
+class TestJUnit:
+    @pytest.mark.parametrize("kind", REPORTS)
+    def test_counts_are_those_of_the_report(self, kind: str):
+        report = REPORTS[kind]()
+        root = ElementTree.fromstring(junit.render(report))
+        assert len(root.findall(".//testcase")) == len(report.checks) == int(root.attrib["tests"])
+        for tag, status in (("failure", Status.FAILED), ("skipped", Status.SKIPPED), ("error", Status.ERROR)):
+            assert len(root.findall(f".//{tag}")) == sum(c.status is status for c in report.checks)
+
+    def test_hostile_text_stays_text(self):
+        root = ElementTree.fromstring(junit.render(reports.mixed()))
+        assert {element.tag for element in root.iter()} == {
+            "testsuites", "testsuite", "properties", "property", "testcase", "failure", "skipped",
+        }  # fmt: skip
+
+
+class TestActions:
+    def test_the_summary_is_only_our_markup(self):
+        """Parsed as Markdown, the hostile report has the same structure as one with a harmless message."""
+
+        def structure(report: Report) -> list[tuple[str, str]]:
+            tokens = MarkdownIt("commonmark").enable("table").parse(actions.summary(report))
+            flat = [t for token in tokens for t in (token, *(token.children or ()))]
+            return [(t.type, t.tag) for t in flat if t.type not in ("text", "softbreak")]
+
+        hostile = reports.mixed()
+        checks = [{**check, "got": f"words {i}"} for i, check in enumerate(hostile.to_json()["checks"])]
+        harmless = Report.from_json({**hostile.to_json(), "checks": checks})
+        kinds = [kind for kind, _ in structure(hostile)]
+        assert sorted(kinds) == sorted(kind for kind, _ in structure(harmless))
+        assert "html_inline" not in kinds
+
+    def test_the_summary_shows_hostile_text_as_it_is(self):
+        html = MarkdownIt("commonmark").enable("table").render(actions.summary(reports.mixed()))
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+        assert "<script" not in html
+        assert "<img" not in html
+        assert "href" not in html
+
+    @pytest.mark.parametrize("limit", [900, 5_000, 20_000, actions.SUMMARY_LIMIT])
+    def test_the_summary_keeps_its_limit_and_closes_its_fences(self, limit: int):
+        text = actions.summary(reports.mixed(), limit=limit)
+        assert len(text.encode()) <= limit
+        assert text.count("<details>") == text.count("</details>")
+        assert ("report.json" in text) == (limit < 10_000)
+
+    def test_endless_messages_still_fit(self):
+        endless = {"type": "E", "message": "`|<b>漢" * 500}
+        check_id = "invisible_trigger.apply_trigger.adds_delta"
+        faults: dict[str, reports.Fault] = {check_id: (Status.FAILED, "exception", endless, 3)}
+        checks = reports.report(faults).checks
+        huge = reports.report(faults).to_json()
+        huge["checks"] = [{**c, "got": c["got"] * 2000} for c in huge["checks"]]
+        assert len(actions.summary(Report.from_json(huge)).encode()) <= actions.SUMMARY_LIMIT
+        assert len(checks) == len(huge["checks"])
+
+    def test_links_must_be_plain(self):
+        assert "](https://github.com/o/r/x)" in actions.summary(
+            reports.full(), links={"pictures [all]": "https://github.com/o/r/x"}
+        )
+        for address in ("javascript:alert(1)", "http://x", "https://x)[y](https://z"):
+            with pytest.raises(ValueError, match="https"):
+                actions.summary(reports.full(), links={"a": address})
+
+    def test_annotations_are_one_command_a_line(self):
+        commands = actions.annotate(reports.mixed())
+        assert 0 < len(commands) <= actions.MAX_ANNOTATIONS
+        for command in commands:
+            assert re.fullmatch(
+                r"::error (file=assignment/invisible_trigger\.py,line=\d+,)?title=[^:,\n\r]+::[^\n\r]+",
+                command,
+            )
+
+    def test_a_file_name_cannot_leave_its_property(self):
+        data = reports.mixed().to_json()
+        for check in data["checks"]:
+            if check["location"]:
+                check["location"]["file"] = "x,line=1::warning::y\n::error::z"
+        for command in actions.annotate(Report.from_json(data)):
+            properties = command.removeprefix("::error ").split("::")[0]
+            assert "%3A%3Awarning" in properties or "file=" not in properties
+            assert "\n" not in command
+
+    def test_printed_text_is_no_command(self):
+        for line in actions.log(reports.HOSTILE).splitlines():
+            assert line.startswith("| ")
+            assert "##[" not in line
+
+
+class TestReporter:
+    @staticmethod
+    def read(environment: dict[str, str], runners: str) -> tuple[int, int, float]:
+        """As the reporter does it: (points and maximum of the notice, points of the table that counts tests)."""
+        points, maximum, table_points = 0, 0, 0.0
+        for runner in filter(None, re.split(r"[\s,]", runners)):
+            results = json.loads(base64.b64decode(environment[f"{runner.strip().upper()}_RESULTS"]))
+            passed = sum(test["status"] == "pass" for test in results["tests"])
+            table_points += passed / len(results["tests"]) * results["max_score"]
+            if results["max_score"]:
+                maximum += results["max_score"]
+                points += sum(test["score"] for test in results["tests"])
+        return points, maximum, table_points
+
+    @pytest.mark.parametrize("kind", ["full", "mixed", "stubs"])
+    def test_notice_and_table_give_the_core_score(self, kind: str):
+        report = REPORTS[kind]()
+        points, maximum, table_points = self.read(reporter.environment(report), reporter.runners(report))
+        assert (points, maximum) == (report.score, report.max_score)
+        assert table_points == pytest.approx(points)
+
+    def test_a_grader_error_makes_no_notice(self):
+        report = reports.grader_error()
+        assert self.read(reporter.environment(report), reporter.runners(report)) == (0, 0, 0)
+        assert {result["status"] for result in reporter.results(report).values()} == {"error"}
+
+    def test_ids_and_variables_are_what_the_action_takes(self):
+        assert re.fullmatch(r"([a-zA-Z0-9]+,)*[a-zA-Z0-9]+", reporter.runners(reports.mixed()))
+        for name, value in reporter.environment(reports.mixed()).items():
+            assert re.fullmatch(r"[A-Z0-9]+_RESULTS", name)
+            assert re.fullmatch(r"[A-Za-z0-9+/=]+", value)
+
+    def test_what_it_prints_is_no_command(self):
+        for result in reporter.results(reports.mixed()).values():
+            for test in result["tests"]:
+                for line in f"Error: {test['message']}\n{test['name']}\n{test['filename']}".splitlines():
+                    assert not line.lstrip().startswith("::")
+                    assert "##[" not in line
+
+
+class TestClassroom50:
+    KEYS = frozenset(
+        (
+            "schema",
+            "classroom",
+            "assignment",
+            "assignment_type",
+            "owner",
+            "submission",
+            "commit",
+            "release",
+            "review",
+        )
+    ) | {"datetime", "score", "max-score", "tests"}
+
+    @pytest.mark.parametrize("kind", ["full", "mixed", "stubs"])
+    def test_the_reader_accepts_it(self, kind: str):
+        report = REPORTS[kind]()
+        document = classroom50.result(report, WHO)
+        assert set(document) == self.KEYS
+        assert document["schema"] == "classroom50/result/v1"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document["datetime"])
+        assert document["submission"].startswith("submit/")
+        for key in ("classroom", "assignment", "owner", "commit", "release", "review"):
+            assert isinstance(document[key], str)
+            assert document[key]
+        for item in (document, *document["tests"]):
+            assert type(item["score"]) is int
+            assert type(item["max-score"]) is int
+            assert 0 <= item["score"] <= item["max-score"]
+        for test in document["tests"]:
+            assert test["test-name"]
+            assert type(test["passed"]) is bool
+        assert sum(test["score"] for test in document["tests"]) == document["score"] == report.score
+
+    def test_graded_at_is_optional_and_in_utc(self):
+        document = classroom50.result(reports.full(), WHO, graded=datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC))
+        assert document["graded_at"] == "2026-11-22T01:02:03Z"
+
+    def test_identity_from_the_environment(self):
+        environment = {
+            "CLASSROOM": "course",
+            "ASSIGNMENT": "backdoor-lab",
+            "USERNAME": "student",
+            "SUBMISSION_TAG": "submit/x",
+            "COMMIT_URL": "https://c",
+            "RELEASE_URL": "https://r",
+        }
+        who = classroom50.identity(environment, submitted=WHO.submitted)
+        assert (who.owner, who.assignment_type, who.review) == ("student", "individual", "https://c")
+        for name in environment:
+            with pytest.raises(ExportError, match=name):
+                classroom50.identity({**environment, name: ""}, submitted=WHO.submitted)
+        with pytest.raises(ExportError, match="submit/"):
+            classroom50.identity({**environment, "SUBMISSION_TAG": "main"}, submitted=WHO.submitted)
+        with pytest.raises(ExportError, match="time zone"):
+            classroom50.identity(environment, submitted=datetime(2026, 1, 1))
+
+    def test_the_release_text_fits(self):
+        assert len(classroom50.release_body(reports.mixed())) < 125_000
+
+
+class TestGradescope:
+    @pytest.mark.parametrize("kind", ["full", "mixed", "stubs"])
+    def test_the_reader_accepts_it(self, kind: str):
+        report = REPORTS[kind]()
+        document = gradescope.results(report)
+        assert document["score"] == report.score
+        assert {test["visibility"] for test in document["tests"]} == {"visible"}
+        for test in document["tests"]:
+            assert test["status"] in ("passed", "failed")
+            assert test["output_format"] == "text"
+            assert 0 <= test["score"] <= test["max_score"]
+        core = sum(test["score"] for test in document["tests"])
+        assert core - (report.bonus or 0) == report.score
+
+    def test_leaderboard(self):
+        entries = [
+            gradescope.LeaderboardEntry("epsilon (grey levels)", 2, ascending=True),
+            gradescope.LeaderboardEntry("ASR", 0.999),
+        ]
+        board = gradescope.results(reports.full(), leaderboard=entries)["leaderboard"]
+        assert board == [
+            {"name": "epsilon (grey levels)", "value": 2, "order": "asc"},
+            {"name": "ASR", "value": 0.999},
+        ]
+        assert "leaderboard" not in gradescope.results(reports.full())
+
+
+class TestOthers:
+    def test_autolab_is_one_line_of_json(self):
+        line = autolab.last_line(reports.mixed())
+        assert "\n" not in line
+        assert json.loads(line)["scores"]["Part 1"] == reports.mixed().score
+
+    def test_submitty(self):
+        document = submitty.validation_results(reports.mixed())
+        assert document["status"] == "success"
+        assert document["data"]["score"] == pytest.approx((reports.mixed().score or 0) / 100)
+        assert document["data"]["status"] in ("information", "failure", "warning", "success")
+        failed = submitty.validation_results(reports.grader_error())
+        assert failed["status"] == "failure"
+        assert "data" not in failed
+
+    def test_csv_cells_are_no_formulas_and_an_error_is_no_zero(self):
+        evil = [
+            reports.full(submission=name, commit=name)
+            for name in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "＝1", '"a,b\n=2"')
+        ]
+        rows = list(csv.reader(io.StringIO(table.to_csv([*evil, reports.grader_error()]))))
+        assert rows[0] == list(table.COLUMNS)
+        assert {len(row) for row in rows} == {len(table.COLUMNS)}
+        for row in rows[1:]:
+            for cell in row:
+                assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))
+        last = dict(zip(rows[0], rows[-1], strict=True))
+        assert (last["status"], last["score"], last["bonus"]) == ("grader_error", "", "")
+        assert last["invisible_trigger.apply_trigger.adds_delta"] == ""
+        assert dict(zip(rows[0], rows[1], strict=True))["score"] == "100"
