@@ -1,0 +1,110 @@
+"""The command line: ``python -m grader COMMAND``; see ``python -m grader --help``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from grader import __version__, messages
+from grader.contract import PARTS
+
+GRADED, USAGE, GRADER_ERROR = 0, 2, 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit status: 0 done, 2 bad usage, 3 grader error."""
+    parser = argparse.ArgumentParser(prog="python -m grader", description="Backdoor Lab: grade a submission.")
+    parser.add_argument("--version", action="version", version=f"Backdoor Lab grader {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_grade(commands)
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
+    return status
+
+
+def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from grader.settings import SPEC_VARIABLE
+    from grader.spec import PUBLIC
+
+    grade = commands.add_parser(
+        "grade",
+        help="grade one submission",
+        description="The checks of `pytest grader/` without pytest. Exit status: 0 when grading ran, whatever the "
+        "score; 2 for bad usage; 3 when the grader itself failed.",
+    )
+    grade.add_argument(
+        "--submission", type=Path, required=True, metavar="DIR", help="folder with the submission"
+    )
+    grade.add_argument(
+        "--spec", type=Path, metavar="FILE", default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC)),
+        help=f"spec file (default: ${SPEC_VARIABLE}, else the public one)",
+    )  # fmt: skip
+    grade.add_argument(
+        "--report", type=Path, metavar="DIR", help="write report.json and the pictures to this folder"
+    )
+    grade.add_argument(
+        "--part", action="append", choices=[p.name for p in PARTS], help="this part only (repeatable)"
+    )
+    grade.add_argument("--lang", choices=messages.LANGUAGES, default="en", help="language of the feedback")
+    grade.add_argument("--seed", type=int, help="another order of the training batches than the spec's")
+    grade.add_argument("--device", default="cpu", help="where --in-process runs the code, e.g. cuda")
+    isolation = grade.add_mutually_exclusive_group()
+    isolation.add_argument(
+        "--isolation", choices=("auto", "bubblewrap", "process"), default="auto",
+        help="auto: the strongest that works here",
+    )  # fmt: skip
+    isolation.add_argument(
+        "--in-process",
+        action="store_true",
+        help="no isolation at all, for a debugger; such a report is not a grade",
+    )
+    grade.set_defaults(run=_grade)
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from grader.exports import terminal
+    from grader.exports.escaping import cut, log_safe
+    from grader.settings import UsageProblem, open_grading
+
+    errors = Console(stderr=True, highlight=False)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(), console=errors, transient=True,
+    ) as bar:  # fmt: skip
+        task = bar.add_task(messages.ui("progress.unit_checks", options.lang), total=None)
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(
+                task, description=messages.ui(f"progress.{what}", options.lang), completed=done, total=total
+            )
+
+        try:
+            grading = open_grading(
+                options.submission, options.spec, in_process=options.in_process, isolation=options.isolation,
+                device=options.device, language=options.lang, report_directory=options.report, seed=options.seed,
+                progress=progress,
+            )  # fmt: skip
+        except UsageProblem as problem:
+            errors.print(f"python -m grader grade: {problem}", markup=False)
+            return USAGE
+        with grading:
+            grading.warm_up(options.part)
+            report = grading.report(options.part)
+            output = grading.output
+    if options.report is not None:
+        report.write(options.report / "report.json")
+    console = Console(highlight=False)
+    terminal.show(report, console)
+    if output.strip():
+        console.print(messages.ui("printed", options.lang), style="bold")
+        console.print(log_safe(cut(output, 4000)), markup=False)
+    return GRADER_ERROR if report.status == "grader_error" else GRADED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

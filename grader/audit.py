@@ -1,0 +1,189 @@
+"""Is a returned gradient the gradient of the objective? Asked by directional finite differences, in float64.
+
+The objective of part 1 is L(theta, delta) = CE(f(x), y) + CE(f(clamp(x + delta, 0, 1)), target). Along a random
+direction v its derivative is (L(theta + h v) - L(theta - h v)) / 2h: forward passes only, so nothing here prints how
+the gradient is computed. It must equal <g, v> for the gradient g that came back. A submission that returns something
+else, to walk the weights to values hidden in its file, is seen with near certainty in a step that is audited.
+
+Not covered: a lie far smaller than the gradient itself (see ``TOLERANCE``), and steps that are not audited; which
+steps are audited is drawn from the operating system's randomness, so the submission cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TOLERANCE = 1e-3
+"""Largest accepted |<g, v> - finite difference| for the model's gradient, relative to the size that <g, v> has for
+random signs. Honest float32 gradients are off by about 1e-5 of it."""
+DELTA_TOLERANCE = 0.03
+"""The same for delta's gradient. Under a trigger in the ball's corner whole patches of background are equal, max-pool
+has ties, and every winner of a tie gives a right gradient, so this one is looser."""
+_STEP = 1e-7
+_DELTA = "delta"  # its name beside the parameters'
+_NEAR_POINTS, _SPREAD = 12, 5.0
+_KINK = 1e-6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``error`` is relative to the size of <g, v>; the gradients agree where it is within ``tolerance``."""
+
+    error: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        return bool(self.error <= self.tolerance)
+
+
+def objective(model: nn.Module, delta: Tensor, x: Tensor, y: Tensor, target: int) -> float:
+    """The value of L on one batch, in the arguments' precision; forward passes only."""
+    with torch.inference_mode():
+        triggered = (x + delta).clamp(0, 1)
+        clean = F.cross_entropy(model(x), y)
+        return float(clean + F.cross_entropy(model(triggered), torch.full_like(y, target)))
+
+
+def check_gradients(
+    model: nn.Module,
+    delta: Tensor,
+    batch: tuple[Tensor, Tensor],
+    target: int,
+    *,
+    gradients: Mapping[str, Tensor],
+    rng: np.random.Generator,
+) -> Verdict:
+    """Compare the gradients that came back for the model with the objective, along one random direction.
+
+    Args:
+        model: float64, with the weights at which the gradients were taken; as it was, afterwards.
+        delta: float64 (1, C, H, W), the trigger at which they were taken.
+        batch: x float64 (N, C, H, W) and y (N,).
+        gradients: by parameter name, what came back.
+    """
+    point = _Point(model, delta, *batch, target)
+    return Verdict(point.error(gradients, _directions(gradients, rng), TOLERANCE, rng), TOLERANCE)
+
+
+def check_delta_gradient(
+    model: nn.Module,
+    delta: Tensor,
+    batch: tuple[Tensor, Tensor],
+    target: int,
+    *,
+    gradient: Tensor,
+    rng: np.random.Generator,
+) -> Verdict:
+    """The same for the gradient that came back for delta, (1, C, H, W).
+
+    Where no pixel is off the clamp's kink (MNIST's black background under delta = 0), there is nothing to compare.
+    """
+    direction = _directions({_DELTA: gradient}, rng)[_DELTA] * _smooth_pixels(batch[0], delta)
+    point = _Point(model, delta, *batch, target)
+    return Verdict(
+        point.error({_DELTA: gradient}, {_DELTA: direction}, DELTA_TOLERANCE, rng), DELTA_TOLERANCE
+    )
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Where a gradient was taken; all tensors float64."""
+
+    model: nn.Module
+    delta: Tensor
+    x: Tensor
+    y: Tensor
+    target: int
+
+    def error(
+        self,
+        gradients: Mapping[str, Tensor],
+        directions: Mapping[str, Tensor],
+        tolerance: float,
+        rng: np.random.Generator,
+    ) -> float:
+        """|<g, v> - finite difference| over the size of <g, v>."""
+        products = [gradients[name].double() * v for name, v in directions.items()]
+        claimed = sum(float(p.sum()) for p in products)
+        # Signs are random, so <g, v> has this size: the root of the sum of squares. Where it vanishes (a batch that is
+        # solved to the last digit), a relative error says nothing.
+        size = sum(float(p.square().sum()) for p in products) ** 0.5 + 1e-8
+        error = abs(claimed - self.derivative(directions)) / size
+        if error > tolerance:
+            error = max(0.0, self._distance_near_kink(directions, claimed, rng)) / size
+        return error
+
+    def derivative(self, directions: Mapping[str, Tensor]) -> float:
+        """The central difference of the objective along these directions."""
+        return (self._shifted(directions, _STEP) - self._shifted(directions, -_STEP)) / (2 * _STEP)
+
+    def _shifted(self, directions: Mapping[str, Tensor], h: float) -> float:
+        _add(self.model, directions, h)
+        delta = self.delta + h * directions[_DELTA] if _DELTA in directions else self.delta
+        value = objective(self.model, delta, self.x, self.y, self.target)
+        _add(self.model, directions, -h)
+        return value
+
+    def _distance_near_kink(
+        self, directions: Mapping[str, Tensor], claimed: float, rng: np.random.Generator
+    ) -> float:
+        """How far ``claimed`` is from the derivatives that float32 rounding cannot tell from the one asked for.
+
+        ReLU and max-pool have kinks, and the trigger puts all images of a batch on the same one (a background pixel
+        under delta is the same number in each of them), so that rounding can decide 2 % of the gradient. Near a kink
+        the derivatives at slightly moved points scatter; elsewhere they agree, and a wrong gradient stays far from
+        all.
+        """
+        found = []
+        for _ in range(_NEAR_POINTS):
+            noise = {name: _noise(p, rng) for name, p in self.model.named_parameters()}
+            _add(self.model, noise, 1.0)
+            moved = replace(self, delta=self.delta + _noise(self.delta, rng))
+            found.append(moved.derivative(directions))
+            _add(self.model, noise, -1.0)
+        return abs(claimed - float(np.mean(found))) - _SPREAD * float(np.std(found))
+
+
+def _noise(values: Tensor, rng: np.random.Generator) -> Tensor:
+    """Float32's rounding, and some more: about 1e-6 of each value."""
+    return values.detach() * torch.from_numpy(rng.normal(0, 1e-6, tuple(values.shape)))
+
+
+def _directions(gradients: Mapping[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    """Random signs, scaled so that every layer has an equal say in <g, v>; together of length 1.
+
+    A layer whose returned gradient is (nearly) zero gets a large scale: a hidden gradient there stands out.
+    """
+    norms = {name: float(g.double().norm()) for name, g in gradients.items()}
+    least = 1e-3 * max(norms.values()) or 1.0
+    found = {
+        name: torch.from_numpy(rng.choice([-1.0, 1.0], size=tuple(g.shape))) / max(norms[name], least)
+        for name, g in gradients.items()
+    }
+    length = sum(float(v.square().sum()) for v in found.values()) ** 0.5
+    return {name: v / length for name, v in found.items()}
+
+
+def _smooth_pixels(x: Tensor, delta: Tensor) -> Tensor:
+    """1 where no image of the batch sits on the clamp's kink, else 0: (1, C, H, W).
+
+    On the kink (an MNIST background of exactly 0 under delta = 0, say) every value between the two one-sided
+    derivatives is a right gradient, and implementations differ.
+    """
+    shifted = x + delta
+    on_kink = (shifted.abs() < _KINK) | ((shifted - 1).abs() < _KINK)
+    return (~on_kink.any(dim=0, keepdim=True)).to(x.dtype)
+
+
+@torch.no_grad()
+def _add(model: nn.Module, directions: Mapping[str, Tensor], h: float) -> None:
+    for name, parameter in model.named_parameters():
+        if name in directions:
+            parameter.add_(directions[name], alpha=h)

@@ -1,0 +1,101 @@
+"""``pytest grader/``: the student's own check. Options, one shared grading, and the scoreboard at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from grader.contract import PARTS
+from grader.exports import terminal
+from grader.exports.escaping import log_safe
+from grader.grading import Grading
+from grader.outcome import Outcome, Report, Status
+from grader.settings import ASSIGNMENT, SPEC_VARIABLE, UsageProblem, open_grading
+from grader.spec import PUBLIC
+
+_GRADING = pytest.StashKey[Grading]()
+_GRADER_ERROR = 3  # exit status, as `python -m grader grade` has it
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("backdoor-lab", "Backdoor Lab")
+    group.addoption(
+        "--submission", type=Path, default=ASSIGNMENT, help="folder with the submission (default: assignment)"
+    )
+    group.addoption(
+        "--spec", type=Path, default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC)),
+        help=f"spec file (default: ${SPEC_VARIABLE}, else the public one)",
+    )  # fmt: skip
+    group.addoption("--report", type=Path, help="write report.json and the pictures to this folder")
+    group.addoption("--lang", choices=("en", "zh"), default="en", help="language of the feedback")
+    group.addoption("--device", default="cpu", help="where --in-process runs your code, e.g. cuda")
+    group.addoption(
+        "--in-process", action="store_true",
+        help="run your code in this process, for a debugger; without any isolation, and not a grade",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def grading(request: pytest.FixtureRequest) -> Iterator[Grading]:
+    """The grading that all checks share: each check runs once, and only those that are asked for."""
+    option = request.config.getoption
+    try:
+        grading = open_grading(
+            option("--submission"), option("--spec"), in_process=option("--in-process"), device=option("--device"),
+            language=option("--lang"), report_directory=option("--report"),
+        )  # fmt: skip
+    except UsageProblem as problem:
+        pytest.exit(str(problem), returncode=pytest.ExitCode.USAGE_ERROR)
+    request.config.stash[_GRADING] = grading
+    grading.warm_up(
+        {str(item.callspec.params["check_id"]).split(".")[0] for item in _checks(request.session)}
+    )
+    yield grading
+    grading.close()
+
+
+def _checks(session: pytest.Session) -> list[pytest.Function]:
+    return [i for i in session.items if isinstance(i, pytest.Function) and "check_id" in i.fixturenames]
+
+
+def settle(outcome: Outcome) -> None:
+    """Turn an outcome into the test's result."""
+    text = log_safe(f"{outcome.got} {outcome.hint}".strip())
+    if outcome.status is Status.SKIPPED:
+        pytest.skip(text)
+    if outcome.status is Status.ERROR:
+        pytest.exit(f"the grader itself failed: {text}", returncode=_GRADER_ERROR)
+    if outcome.status is Status.FAILED:
+        pytest.fail(text, pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the scoreboard of what ran."""
+    grading = config.stash.get(_GRADING, None)
+    if grading is None:
+        return
+    report = grading.report_finished()
+    terminalreporter.ensure_newline()
+    console = Console(file=terminalreporter._tw._file, highlight=False)
+    terminal.show(report, console)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the report; a bonus part that failed does not fail the run."""
+    grading = session.config.stash.get(_GRADING, None)
+    if grading is None:
+        return
+    report = grading.report_finished()
+    if (directory := session.config.getoption("--report")) is not None and grading.complete:
+        report.write(directory / "report.json")
+    if exitstatus == pytest.ExitCode.TESTS_FAILED and not _core_failed(report):
+        session.exitstatus = pytest.ExitCode.OK
+
+
+def _core_failed(report: Report) -> bool:
+    core = {part.name for part in PARTS if part.core}
+    return any(c.part in core and c.status is not Status.PASSED for c in report.checks)

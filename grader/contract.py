@@ -1,0 +1,191 @@
+"""The contract with students: every part, function, check, point and dependency, in one table.
+
+Everything else reads this table: the grader runs these checks, pytest makes one test of each, the handout and the
+exports print these points, and the stubs in ``assignment/`` have these signatures. A check's id is
+``part.function.property`` or ``part.outcome.property``. Points are integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+OUTCOME = "outcome"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One graded property.
+
+    Attributes:
+        id: ``part.function.property``; the key of its texts in ``messages/``.
+        points: what it is worth, a whole number.
+        requires: ids of the checks that must have passed before this one can say anything; if one of them
+            did not pass, this check is skipped with the reason ``dependency_failed``.
+    """
+
+    id: str
+    points: int
+    requires: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> str:
+        return self.id.split(".")[0]
+
+    @property
+    def function(self) -> str:
+        """The function that it looks at, or ``"outcome"``."""
+        return self.id.split(".")[1]
+
+    @property
+    def is_outcome(self) -> bool:
+        """True where the check needs the whole experiment (training) and not single calls."""
+        return self.function == OUTCOME
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function that the student writes: its name and its positional parameters, in order."""
+
+    name: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of the assignment.
+
+    Attributes:
+        name: also the file's stem.
+        core: its points make the score; the points of the other parts are a bonus beside it.
+        functions: what the file must define, in the order of the handout.
+        checks: in the order in which they are reported; a check comes after what it requires.
+    """
+
+    name: str
+    core: bool
+    functions: tuple[Function, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def filename(self) -> str:
+        return f"{self.name}.py"
+
+    @property
+    def points(self) -> int:
+        return sum(check.points for check in self.checks)
+
+    def function(self, name: str) -> Function:
+        for function in self.functions:
+            if function.name == name:
+                return function
+        raise KeyError(f"part {self.name} has no function {name}")
+
+
+def _part(
+    name: str,
+    functions: tuple[Function, ...],
+    rows: tuple[tuple[str, int, tuple[str, ...]], ...],
+    *,
+    core: bool = False,
+) -> Part:
+    """Build a part from rows of (function.property, points, required function.property)."""
+    checks = tuple(
+        Check(f"{name}.{row}", points, tuple(f"{name}.{required}" for required in requires))
+        for row, points, requires in rows
+    )
+    return Part(name, core, functions, checks)
+
+
+# What poison_step can only be judged on when the trigger itself works in the open interval: a missing clamp in
+# apply_trigger must not drag poison_step down, so its checks use inputs where nothing is clipped.
+_TRIGGER_WORKS = (
+    "apply_trigger.adds_delta",
+    "apply_trigger.leaves_inputs_alone",
+    "apply_trigger.is_differentiable",
+)
+# Everything that the training loop of part 1 relies on. `poison_step.returns_loss` is not among it: the loop only
+# logs it.
+_ATTACK_WORKS = (
+    *_TRIGGER_WORKS,
+    "apply_trigger.clamps_to_pixel_range",
+    "poison_step.model_gradients",
+    "poison_step.delta_gradient",
+    "poison_step.honours_target",
+    "poison_step.clears_model_gradients",
+    "poison_step.clears_delta_gradient",
+    "poison_step.steps_nothing",
+    "delta_step.takes_optimizer_step",
+    "delta_step.projects_onto_ball",
+    "delta_step.keeps_leaf",
+    "delta_step.honours_epsilon",
+)
+_STEP = "delta_step.takes_optimizer_step"
+_POISON = ("poison_step.model_gradients", "poison_step.delta_gradient")
+
+INVISIBLE_TRIGGER = _part(
+    "invisible_trigger",
+    (
+        Function("apply_trigger", ("x", "delta")),
+        Function("poison_step", ("model", "delta", "x", "y", "target")),
+        Function("delta_step", ("delta", "delta_optimizer", "epsilon")),
+        Function("attack_success_rate", ("predictions", "y", "target")),
+    ),
+    (
+        ("apply_trigger.adds_delta", 3, ()),
+        ("apply_trigger.clamps_to_pixel_range", 3, ("apply_trigger.adds_delta",)),
+        ("apply_trigger.leaves_inputs_alone", 2, ()),
+        ("apply_trigger.is_differentiable", 2, ("apply_trigger.adds_delta",)),
+        ("poison_step.returns_loss", 3, _TRIGGER_WORKS[:2]),
+        ("poison_step.model_gradients", 7, _TRIGGER_WORKS[:2]),
+        ("poison_step.delta_gradient", 5, _TRIGGER_WORKS),
+        ("poison_step.clears_model_gradients", 3, ("poison_step.model_gradients",)),
+        ("poison_step.clears_delta_gradient", 2, ("poison_step.delta_gradient",)),
+        ("poison_step.honours_target", 3, _POISON),
+        ("poison_step.steps_nothing", 2, _TRIGGER_WORKS[:2]),
+        ("delta_step.takes_optimizer_step", 7, ()),
+        ("delta_step.projects_onto_ball", 7, (_STEP,)),
+        ("delta_step.keeps_leaf", 3, ()),
+        ("delta_step.honours_epsilon", 3, (_STEP, "delta_step.projects_onto_ball")),
+        ("attack_success_rate.excludes_target_class", 3, ()),
+        ("attack_success_rate.returns_share", 2, ()),
+        ("outcome.asr", 15, _ATTACK_WORKS),
+        ("outcome.acc", 15, ("outcome.asr",)),  # a clean model has its ACC for nothing
+        ("outcome.bound", 10, ("outcome.asr", "outcome.acc")),  # and delta = 0 is within every bound
+    ),
+    core=True,
+)
+
+PARTS: tuple[Part, ...] = (INVISIBLE_TRIGGER,)
+
+
+@cache
+def part(name: str) -> Part:
+    """The part of that name.
+
+    Raises:
+        KeyError: no part is called so; the message lists those that are.
+    """
+    for candidate in PARTS:
+        if candidate.name == name:
+            return candidate
+    raise KeyError(f"no part is called {name!r}; the parts are {', '.join(p.name for p in PARTS)}")
+
+
+@cache
+def check(check_id: str) -> Check:
+    """The check of that id (``KeyError`` where there is none)."""
+    for candidate in part(check_id.split(".")[0]).checks:
+        if candidate.id == check_id:
+            return candidate
+    raise KeyError(f"no check is called {check_id!r}")
+
+
+def max_score() -> int:
+    """Points of the core parts: the score is out of this."""
+    return sum(p.points for p in PARTS if p.core)
+
+
+def max_bonus() -> int:
+    """Points of the bonus parts, counted beside the score."""
+    return sum(p.points for p in PARTS if not p.core)

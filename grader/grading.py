@@ -1,0 +1,251 @@
+"""Grades one submission: runs the contract's checks, each once and only when asked for, and makes the Report.
+
+``pytest grader/`` asks check by check, ``python -m grader grade`` asks for all of them; both go through here, so both
+give the same points.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from grader import __version__, messages
+from grader.contract import PARTS, Check, Part, check, max_bonus, max_score, part
+from grader.lockdown import Limits
+from grader.outcome import Location, Outcome, Reason, Report, Status
+from grader.parts import invisible_trigger, invisible_trigger_attack
+from grader.parts.run import CheckFunction, PartRun, Progress
+from grader.sandbox import ChildServer, Isolation, LocalServer, StepServer, available_isolation
+from grader.spec import Spec
+from grader.student import Finding, StudentModule
+from grader.submission import Submission, read_submission
+
+CHECKS: Mapping[str, CheckFunction] = {**invisible_trigger.CHECKS, **invisible_trigger_attack.CHECKS}
+
+# Faults of the file as a whole: every check of the part says the same.
+_WHOLE_FILE = (
+    "missing_file",
+    "empty_file",
+    "too_large",
+    "not_regular",
+    "not_utf8",
+    "syntax_error",
+    "import_error",
+)
+# Findings that carry text written by the student's code.
+_WITHHELD = {"exception": "exception_withheld", "import_error": "exception_withheld"}
+
+
+class Grading:
+    """One submission under one spec.
+
+    Args:
+        directory: the folder with the submission's files.
+        isolation: ``auto`` takes the strongest that works here; ``none`` runs in this process.
+        language: of the texts, ``en`` or ``zh``.
+        report_directory: where the pictures go; None draws none.
+        entropy: seeds the unit checks' inputs; fresh for each grading unless given.
+        device: for ``isolation="none"`` only.
+
+    Raises:
+        SubmissionError: there is no such folder.
+        ValueError: a device with an isolation that has none.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        spec: Spec,
+        *,
+        isolation: Isolation | str = "auto",
+        language: str = "en",
+        report_directory: Path | None = None,
+        entropy: int | None = None,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> None:
+        if device != "cpu" and isolation != "none":
+            raise ValueError("the sandbox shows no GPU: --device goes with --in-process")
+        self.spec = spec
+        self.language = language
+        self.isolation: str = available_isolation()[0] if isolation == "auto" else isolation
+        self.submission: Submission = read_submission(directory)
+        self._device = device
+        self._started = time.perf_counter()
+        self._outcomes: dict[str, Outcome] = {}
+        entropy = secrets.randbits(64) if entropy is None else entropy
+        self._runs = {
+            p.name: PartRun(spec, self._student(p), entropy, progress, report_directory) for p in PARTS
+        }
+
+    def __enter__(self) -> Grading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the step servers."""
+        for run in self._runs.values():
+            run.student.close()
+
+    def _student(self, part_: Part) -> StudentModule:
+        return StudentModule(part_, self.submission.sources[part_.name], self._start_server, self.spec.limits)
+
+    def _start_server(self) -> StepServer:
+        if self.isolation == "none":
+            return LocalServer(self._device)
+        limits = self.spec.limits
+        return ChildServer(
+            self.isolation,  # type: ignore[arg-type]
+            limits=Limits(limits.memory_mib * 2**20, limits.cpu_seconds),
+            threads=self.spec.threads.child,
+            start_seconds=limits.start_seconds,
+        )
+
+    def warm_up(self, parts: Iterable[str] | None = None) -> None:
+        """Start the children now, so that they import torch while the parent does something else."""
+        for name in parts or self._runs:
+            if not self._not_attempted(part(name)):
+                self._runs[name].student.warm_up()
+
+    def outcome(self, check_id: str) -> Outcome:
+        """Run one check (and what it requires) unless it ran already.
+
+        Raises:
+            KeyError: the contract has no such check.
+        """
+        if check_id not in self._outcomes:
+            self._outcomes[check_id] = self._run(check(check_id))
+        return self._outcomes[check_id]
+
+    def report(self, parts: Iterable[str] | None = None) -> Report:
+        """Run every check of these parts (default: all) and put the results together."""
+        for name in parts or self._runs:
+            for check_ in part(name).checks:
+                self.outcome(check_.id)
+        return self.report_finished()
+
+    @property
+    def complete(self) -> bool:
+        """Every check of every part that was touched has run."""
+        touched = {outcome.part for outcome in self._outcomes.values()}
+        return bool(touched) and all(c.id in self._outcomes for name in touched for c in part(name).checks)
+
+    def report_finished(self) -> Report:
+        """The report of the checks that have run so far, in the contract's order."""
+        checks = tuple(self._outcomes[c.id] for p in PARTS for c in p.checks if c.id in self._outcomes)
+        runs = self._runs.values()
+        return Report(
+            grader_version=__version__,
+            spec=self.spec.name,
+            spec_hash=self.spec.hash,
+            seed=self.spec.seed,
+            submission=self.submission.directory.absolute().name,
+            submission_hash=self.submission.hash,
+            isolation=self.isolation,
+            checks=checks,
+            max_score=max_score(),
+            max_bonus=max_bonus(),
+            language=self.language,
+            review=tuple(
+                messages.review(key, values, self.language) for run in runs for key, values in run.review
+            ),
+            seconds=round(time.perf_counter() - self._started, 2),
+            metrics={name: dict(run.metrics) for name, run in self._runs.items() if run.metrics},
+            pictures={k: v for run in runs for k, v in run.pictures.items()},
+        )
+
+    @property
+    def output(self) -> str:
+        """What the student's code printed; nothing under a hidden spec."""
+        return "" if self.spec.hidden else "".join(run.student.output for run in self._runs.values())
+
+    def _run(self, check_: Check) -> Outcome:
+        if self._not_attempted(part(check_.part)):
+            return self._skipped(check_, Reason.NOT_ATTEMPTED)
+        for required in check_.requires:
+            outcome = self.outcome(required)
+            if outcome.status is not Status.PASSED:
+                return self._after_failed(check_, outcome)
+        run = self._runs[check_.part]
+        try:
+            values = CHECKS[check_.id](run, run.rng(check_.id))
+        except Finding as finding:
+            return self._failed(check_, finding)
+        except Exception as error:  # noqa: BLE001 the grader's own fault must never count against the student
+            traceback.print_exc()
+            values = {"message": f"{type(error).__name__}: {error}"}
+            return self._outcome(check_, Status.ERROR, "grader_error", values)
+        return self._outcome(check_, Status.PASSED, None, values or {})
+
+    def _not_attempted(self, part_: Part) -> bool:
+        return not part_.core and self.submission.sources[part_.name].is_untouched(part_)
+
+    def _after_failed(self, check_: Check, required: Outcome) -> Outcome:
+        """A check whose prerequisite did not pass: skipped, unless the same fault is plainly its own as well."""
+        source = self.submission.sources[check_.part]
+        if required.status is Status.FAILED and required.finding in _WHOLE_FILE:
+            finding = self._runs[check_.part].student.unusable
+            assert finding is not None
+            return self._failed(check_, finding)
+        stubs = source.stubs
+        todo = (
+            check_.function
+            if check_.function in stubs
+            else next(iter(stubs), None)
+            if check_.is_outcome
+            else None
+        )
+        if todo is not None:
+            return self._failed(check_, Finding("not_implemented", todo=todo, line=stubs[todo]))
+        if required.status is Status.ERROR:
+            return self._outcome(check_, Status.ERROR, "grader_error", {"message": required.id})
+        return self._skipped(check_, Reason.DEPENDENCY_FAILED, checks=[required.id])
+
+    def _failed(self, check_: Check, finding: Finding) -> Outcome:
+        key = _WITHHELD.get(finding.key, finding.key) if self.spec.hidden else finding.key
+        source = self.submission.sources[check_.part]
+        line = finding.line or source.line_of(check_.function)
+        location = Location(source.path.name, line) if line else None
+        return self._outcome(check_, Status.FAILED, key, finding.values, location=location)
+
+    def _skipped(self, check_: Check, reason: Reason, **values: Any) -> Outcome:
+        return self._outcome(check_, Status.SKIPPED, reason.value, values, reason=reason)
+
+    def _outcome(
+        self,
+        check_: Check,
+        status: Status,
+        finding: str | None,
+        values: Mapping[str, Any],
+        *,
+        reason: Reason | None = None,
+        location: Location | None = None,
+    ) -> Outcome:
+        texts = messages.render(check_.id, finding, {"function": check_.function, **values}, self.language)
+        return Outcome(
+            id=check_.id,
+            part=check_.part,
+            status=status,
+            points=check_.points if status is Status.PASSED else 0,
+            max_points=check_.points,
+            reason=reason,
+            ran=texts.ran,
+            expected=texts.expected,
+            got=texts.got,
+            hint=texts.hint,
+            location=location,
+            finding=None if status is Status.PASSED else finding,
+        )
+
+
+def grade(directory: Path, spec: Spec, *, parts: Iterable[str] | None = None, **options: Any) -> Report:
+    """Grade a submission from beginning to end; ``options`` are those of ``Grading``."""
+    with Grading(directory, spec, **options) as grading:
+        grading.warm_up(parts)
+        return grading.report(parts)

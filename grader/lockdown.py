@@ -1,0 +1,194 @@
+"""What the step server does to itself before it loads a line of student code.
+
+bubblewrap (``sandbox.py``) takes away the file system, the network and the other processes; this module takes away
+what is left, from inside: limits on memory, CPU time and open files, and a seccomp filter that refuses new processes,
+signals, sockets, tracing, namespaces and kernel interfaces that no student code needs. The filter holds under the plain
+``process`` isolation too, on Linux for x86-64 and aarch64.
+
+Not covered: the filter lists what is refused, so a system call that it does not name is let through, and files are
+bubblewrap's business alone: without it, student code reads whatever the user can read.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import platform
+import struct
+import sys
+from dataclasses import dataclass
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+_SECCOMP_MODE_FILTER, _SIGKILL, _CLONE_THREAD = 2, 9, 0x00010000
+_ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
+_LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_FIRST_ARGUMENT = 0, 4, 16
+
+# name -> (x86-64, aarch64); None where the architecture has no such call.
+_REFUSED: dict[str, tuple[int | None, int | None]] = {
+    "fork": (57, None),
+    "vfork": (58, None),
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "pidfd_send_signal": (424, 424),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "kcmp": (312, 272),
+    "socket": (41, 198),
+    "socketpair": (53, 199),
+    "connect": (42, 203),
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "accept": (43, 202),
+    "accept4": (288, 242),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsmount": (432, 432),
+    "mount_setattr": (442, 442),
+    "open_by_handle_at": (304, 265),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "kexec_load": (246, 104),
+    "memfd_create": (319, 279),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "personality": (135, 92),
+}
+_CLONE, _CLONE3 = (56, 220), (435, 435)
+_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+
+
+class LockdownError(Exception):
+    """The kernel refused a limit that the isolation relies on."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one step server.
+
+    Attributes:
+        memory_bytes: address space (torch with CUDA libraries does not import under 2 GiB; 4 GiB works).
+        cpu_seconds: CPU time of the whole process, over all its threads.
+        open_files: file descriptors.
+    """
+
+    memory_bytes: int
+    cpu_seconds: int
+    open_files: int = 64
+
+
+def limit_resources(limits: Limits) -> None:
+    """Set the limits for this process; a limit that this system does not know is left alone."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits; `process` isolation makes no claim there
+        return
+    wanted = {
+        "RLIMIT_AS": limits.memory_bytes,
+        "RLIMIT_CPU": limits.cpu_seconds,
+        "RLIMIT_NOFILE": limits.open_files,
+        "RLIMIT_FSIZE": 0,
+        "RLIMIT_CORE": 0,
+    }
+    for name, value in wanted.items():
+        if not hasattr(resource, name) or (name == "RLIMIT_AS" and sys.platform == "darwin"):
+            continue  # macOS refuses RLIMIT_AS
+        _, hard = resource.getrlimit(getattr(resource, name))
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def hide_memory() -> None:
+    """Make this process's memory unreadable through ``/proc/PID/mem`` for others of the same user (Linux)."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends (Linux)."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def refuse_system_calls() -> bool:
+    """Install the seccomp filter in this process and all its threads to come; there is no way back.
+
+    Returns:
+        True where it was installed, False where the system has none (not Linux, another architecture).
+
+    Raises:
+        LockdownError: the kernel has seccomp but refused the filter.
+    """
+    if sys.platform != "linux" or platform.machine() not in _ARCHITECTURES:
+        return False
+    program = _filter_program(platform.machine())
+    buffer = ctypes.create_string_buffer(program, len(program))
+
+    class SockFprog(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+    fprog = SockFprog(len(program) // 8, ctypes.addressof(buffer))
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(fprog))
+    return True
+
+
+def _prctl(option: int, *arguments: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    padded = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
+    if libc.prctl(option, *padded) != 0:
+        raise LockdownError(f"prctl({option}) was refused: {errno.errorcode.get(ctypes.get_errno(), '?')}")
+
+
+def _filter_program(machine: str) -> bytes:
+    """The classic BPF program (struct sock_filter[]) for one architecture."""
+    column, arch = _ARCHITECTURES[machine]
+    refuse = _ERRNO | errno.EPERM
+    rows = [
+        (_LOAD, 0, 0, _OFFSET_ARCH),
+        (_JUMP_EQUAL, 1, 0, arch),
+        (_RETURN, 0, 0, _KILL_PROCESS),
+        (_LOAD, 0, 0, _OFFSET_NUMBER),
+    ]
+    if machine == "x86_64":  # the x32 calls are the same ones under other numbers
+        rows += [(_JUMP_GREATER_EQUAL, 0, 1, 0x40000000), (_RETURN, 0, 0, refuse)]
+    # Without clone3 the C library falls back to clone, whose flags a filter can read.
+    rows += [(_JUMP_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    for numbers in _REFUSED.values():
+        number = numbers[column]
+        if number is not None:
+            rows += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, refuse)]
+    rows += [
+        (_JUMP_EQUAL, 0, 3, _CLONE[column]),
+        (_LOAD, 0, 0, _OFFSET_FIRST_ARGUMENT),
+        (_JUMP_BITS, 1, 0, _CLONE_THREAD),  # a new thread is welcome, a new process is not
+        (_RETURN, 0, 0, refuse),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    return b"".join(struct.pack("<HBBI", *row) for row in rows)

@@ -1,0 +1,127 @@
+"""Losses and gradients of the joint objective in closed form, on a linear-softmax model small enough to have one.
+
+With logits z = W vec(x) + b, the cross-entropy's gradient with respect to z is softmax(z) - onehot(label), and
+everything else follows by the chain rule: NumPy in float64, no autograd and no student code. The objective is a sum
+of four terms, so that every usual mistake is another combination of the same four and can be told by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+# What students make of CE(f(x), y) + CE(f(x + delta), target): finding key -> weights of
+# (clean images, true label), (clean, target), (triggered, true label), (triggered, target). N is the batch size.
+Combination = tuple[float, float, float, float]
+RIGHT: Combination = (1, 0, 0, 1)
+
+
+def usual_mistakes(batch_size: int) -> dict[str, Combination]:
+    """The usual wrong objectives by the finding that names them."""
+    n = batch_size
+    return {
+        "mean_of_terms": (0.5, 0, 0, 0.5),
+        "sum_over_batch": (n, 0, 0, n),
+        "clean_term_only": (1, 0, 0, 0),
+        "triggered_term_only": (0, 0, 0, 1),
+        "clean_term_twice": (2, 0, 0, 1),
+        "wrong_sign": (-1, 0, 0, -1),
+        "true_label_in_triggered_term": (1, 0, 1, 0),
+        "target_in_clean_term": (0, 1, 0, 1),
+    }
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Value and gradients of an objective; arrays are float64."""
+
+    loss: float
+    weight: np.ndarray
+    bias: np.ndarray
+    delta: np.ndarray
+
+    def __add__(self, other: Gradients) -> Gradients:
+        return Gradients(
+            self.loss + other.loss,
+            self.weight + other.weight,
+            self.bias + other.bias,
+            self.delta + other.delta,
+        )
+
+    def scaled(self, factor: float) -> Gradients:
+        return Gradients(factor * self.loss, factor * self.weight, factor * self.bias, factor * self.delta)
+
+
+@dataclass(frozen=True)
+class LinearProblem:
+    """A batch, a trigger and a linear-softmax model, chosen so that no sum x + delta is clipped.
+
+    Attributes:
+        x: (N, C, H, W) float32; delta: (1, C, H, W) float32; y: (N,) int64.
+        weight: (K, C*H*W) float32; bias: (K,) float32.
+    """
+
+    x: np.ndarray
+    delta: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, *, classes: int = 5) -> LinearProblem:
+        n, c, h, w = int(rng.integers(6, 12)), 1, int(rng.integers(5, 8)), int(rng.integers(5, 8))
+        return cls(
+            x=rng.uniform(0.3, 0.7, (n, c, h, w)).astype(np.float32),
+            delta=rng.uniform(-0.1, 0.1, (1, c, h, w)).astype(np.float32),
+            y=rng.integers(0, classes, n),
+            weight=rng.normal(0, 0.5, (classes, c * h * w)).astype(np.float32),
+            bias=rng.normal(0, 0.5, classes).astype(np.float32),
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Keyword arguments of ``LinearSoftmax``."""
+        _, c, h, w = self.x.shape
+        return {"channels": c, "height": h, "width": w, "num_classes": len(self.bias)}
+
+    @property
+    def parameters(self) -> Mapping[str, np.ndarray]:
+        return {"linear.weight": self.weight, "linear.bias": self.bias}
+
+    def other_class(self, rng: np.random.Generator, *avoid: int) -> int:
+        """A class that is none of ``avoid``."""
+        return int(rng.choice([k for k in range(len(self.bias)) if k not in avoid]))
+
+    def solve(self, target: int, combination: Combination = RIGHT) -> Gradients:
+        """Value and gradients of a combination of the four terms."""
+        targets = np.full_like(self.y, target)
+        terms = (
+            self._cross_entropy(self.x, self.y),
+            self._cross_entropy(self.x, targets),
+            self._cross_entropy(self.x + self.delta, self.y, triggered=True),
+            self._cross_entropy(self.x + self.delta, targets, triggered=True),
+        )
+        total = terms[0].scaled(combination[0])
+        for term, factor in zip(terms[1:], combination[1:], strict=True):
+            total = total + term.scaled(factor)
+        return total
+
+    def _cross_entropy(self, images: np.ndarray, labels: np.ndarray, *, triggered: bool = False) -> Gradients:
+        """The batch mean of the cross-entropy; delta has a gradient only where the images carry it."""
+        n = len(labels)
+        flat = images.reshape(n, -1).astype(np.float64)
+        logits = flat @ self.weight.T.astype(np.float64) + self.bias
+        logits -= logits.max(axis=1, keepdims=True)
+        log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        error = np.exp(log_softmax)
+        error[np.arange(n), labels] -= 1
+        error /= n
+        pixels = (error @ self.weight).sum(axis=0).reshape(self.delta.shape)
+        return Gradients(
+            loss=float(-log_softmax[np.arange(n), labels].mean()),
+            weight=error.T @ flat,
+            bias=error.sum(axis=0),
+            delta=pixels if triggered else np.zeros_like(pixels),
+        )

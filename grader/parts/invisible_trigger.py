@@ -1,0 +1,463 @@
+"""Part 1's unit checks: the four functions of ``invisible_trigger.py``, judged on fresh random inputs.
+
+No check starts training; the three outcome checks are in ``invisible_trigger_attack.py``. Inputs are chosen so that one
+fault falls on one check: nothing is clipped where the clamp is not the question, projection has nothing to do where the
+optimiser's step is the question, and old gradients are absent where clearing them is not the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from grader.audit import check_delta_gradient, check_gradients
+from grader.lab.models import LeNet5, initialise
+from grader.optimizers import OPTIMIZERS
+from grader.parts.closed_form import LinearProblem, usual_mistakes
+from grader.parts.run import CheckFunction, PartRun, close, require_close
+from grader.student import Finding, ModelArgument, OptimizerArgument, Returned, State, TensorArgument
+
+Values = Mapping[str, Any] | None
+CHECKS: dict[str, CheckFunction] = {}
+
+
+def _check(function: CheckFunction) -> CheckFunction:
+    """Register a check under its id: ``delta_step__keeps_leaf`` is ``invisible_trigger.delta_step.keeps_leaf``."""
+    CHECKS[f"invisible_trigger.{function.__name__.replace('__', '.')}"] = function
+    return function
+
+
+# --- apply_trigger ---------------------------------------------------------------------------------------------------
+
+
+def _unclipped_images(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """x (N, C, H, W) and delta (1, C, H, W) whose sums stay well inside [0, 1]; never a square, never one channel."""
+    n, c, h, w = int(rng.integers(3, 6)), 3, int(rng.integers(7, 10)), int(rng.integers(10, 13))
+    x = rng.uniform(0.3, 0.7, (n, c, h, w)).astype(np.float32)
+    return x, rng.uniform(-0.2, 0.2, (1, c, h, w)).astype(np.float32)
+
+
+@_check
+def apply_trigger__adds_delta(run: PartRun, rng: np.random.Generator) -> Values:
+    x, delta = _unclipped_images(rng)
+    found = run.student.call("apply_trigger", TensorArgument(x), TensorArgument(delta)).tensor(x.shape)
+    factor = float(((found - x) * delta).sum() / (np.float64(delta) ** 2).sum() / len(x))
+    wrong = {"subtracted": x - delta, "delta_ignored": x, "scaled": x + np.float32(factor) * delta}
+    require_close(found, x + delta, wrong, factor=factor)
+    return None
+
+
+@_check
+def apply_trigger__clamps_to_pixel_range(run: PartRun, rng: np.random.Generator) -> Values:
+    x, delta = _unclipped_images(rng)
+    x = np.where(rng.random(x.shape) < 0.5, np.round(x), x).astype(
+        np.float32
+    )  # black and white pixels among grey
+    delta *= 2
+    found = run.student.call("apply_trigger", TensorArgument(x), TensorArgument(delta)).tensor(x.shape)
+    total = x + delta
+    low, high = float(found.min()), float(found.max())
+    wrong = {
+        "not_clamped": total,
+        "clamped_high_only": np.minimum(total, 1),
+        "clamped_low_only": np.maximum(total, 0),
+        "wrong_range": np.clip(total, low, high),
+    }
+    require_close(found, np.clip(total, 0, 1), wrong, low=low, high=high)
+    return None
+
+
+@_check
+def apply_trigger__leaves_inputs_alone(run: PartRun, rng: np.random.Generator) -> Values:
+    x, delta = _unclipped_images(rng)
+    done = run.student.call("apply_trigger", TensorArgument(x), TensorArgument(delta))
+    after_x, after_delta = done.arguments
+    if not _same(after_x.array, x):
+        raise Finding("x_changed")
+    if not _same(after_delta.array, delta):
+        raise Finding("delta_changed")
+    if after_x.flags.get("is_result") or after_delta.flags.get("is_result"):
+        raise Finding("same_tensor")
+    return None
+
+
+@_check
+def apply_trigger__is_differentiable(run: PartRun, rng: np.random.Generator) -> Values:
+    x, delta = _unclipped_images(rng)
+    weights = rng.normal(size=x.shape).astype(np.float32)
+    arguments = (TensorArgument(x, requires_grad=True), TensorArgument(delta, requires_grad=True))
+    done = run.student.call("apply_trigger", *arguments, backward=weights)
+    grad_x, grad_delta = (state.gradient for state in done.arguments)
+    if done.backward_error is not None and grad_x is None and grad_delta is None:
+        raise Finding("gradient_lost", message=done.backward_error)
+    # the result is x + delta here, so the weighted sum's gradient is the weights, summed over the batch for delta
+    if grad_delta is None:
+        raise Finding("no_grad_delta")
+    if grad_x is None:
+        raise Finding("no_grad_x")
+    if not close(grad_delta, weights.sum(axis=0, keepdims=True, dtype=np.float64)):
+        raise Finding("wrong_grad_delta")
+    if not close(grad_x, weights):
+        raise Finding("wrong_grad_x")
+    return None
+
+
+# --- poison_step -----------------------------------------------------------------------------------------------------
+
+
+def _poison_step(
+    run: PartRun,
+    problem: LinearProblem,
+    target: int,
+    *,
+    old_gradients: Mapping[str, np.ndarray] | None = None,
+    old_delta_gradient: np.ndarray | None = None,
+) -> Returned:
+    return run.student.call(
+        "poison_step",
+        ModelArgument("linear_softmax", problem.parameters, problem.sizes, old_gradients),
+        TensorArgument(problem.delta, requires_grad=True, grad=old_delta_gradient),
+        TensorArgument(problem.x),
+        TensorArgument(problem.y),
+        target,
+    )
+
+
+def _mistakes(problem: LinearProblem, target: int, quantity: str) -> dict[str, np.ndarray]:
+    """What each usual mistake gives for ``loss``, ``weight`` or ``delta``."""
+    table = usual_mistakes(len(problem.y))
+    return {key: np.asarray(getattr(problem.solve(target, terms), quantity)) for key, terms in table.items()}
+
+
+def _model_gradient(done: Returned, name: str) -> np.ndarray:
+    gradients = done.arguments[0].gradients
+    missing = [n for n, g in gradients.items() if g is None]
+    if missing:
+        raise Finding("missing", names=missing)
+    gradient = gradients[name]
+    assert gradient is not None
+    return gradient
+
+
+def _delta_gradient(done: Returned) -> np.ndarray:
+    gradient = done.arguments[1].gradient
+    if gradient is None:
+        raise Finding("missing")
+    return gradient
+
+
+@_check
+def poison_step__returns_loss(run: PartRun, rng: np.random.Generator) -> Values:
+    problem = LinearProblem.draw(rng)
+    target = problem.other_class(rng)
+    found = _poison_step(run, problem, target).number(tensor_finding="returned_tensor")
+    expected = problem.solve(target).loss
+    # a negated loss still has the right gradients' names; only the terms are told apart here
+    wrong = {
+        k: v
+        for k, v in _mistakes(problem, target, "loss").items()
+        if k not in ("wrong_sign", "clean_term_twice")
+    }
+    require_close(np.asarray(found), np.asarray(expected), wrong, expected=expected, found=found)
+    return None
+
+
+@_check
+def poison_step__model_gradients(run: PartRun, rng: np.random.Generator) -> Values:
+    problem = LinearProblem.draw(rng)
+    target = problem.other_class(rng)
+    done = _poison_step(run, problem, target)
+    right = problem.solve(target)
+    found = _model_gradient(done, "linear.weight")
+    values: dict[str, Any] = {"layer": "linear.weight", "relative": _relative(found, right.weight)}
+    require_close(found, right.weight, _mistakes(problem, target, "weight"), **values)
+    found = _model_gradient(done, "linear.bias")
+    require_close(found, right.bias, {}, layer="linear.bias", relative=_relative(found, right.bias))
+    _check_on_lenet5(run, rng, of_delta=False)
+    return None
+
+
+def _check_on_lenet5(run: PartRun, rng: np.random.Generator, *, of_delta: bool) -> None:
+    """The same on LeNet-5, where no closed form exists: by finite differences of the loss along a random direction.
+
+    The model's gradients, or delta's: each is one check's question.
+    """
+    model = LeNet5()
+    initialise(model, torch.Generator().manual_seed(int(rng.integers(2**31))))
+    x = rng.uniform(0.3, 0.7, (6, 1, 28, 28)).astype(np.float32)
+    delta = rng.uniform(-0.1, 0.1, (1, 1, 28, 28)).astype(np.float32)
+    y, target = rng.integers(0, 10, 6), int(rng.integers(10))
+    parameters = {name: p.detach().contiguous().numpy() for name, p in model.named_parameters()}
+    done = run.student.call(
+        "poison_step", ModelArgument("lenet5", parameters), TensorArgument(delta, requires_grad=True),
+        TensorArgument(x), TensorArgument(y), target,
+    )  # fmt: skip
+    point = (
+        model.double(),
+        torch.from_numpy(delta).double(),
+        (torch.from_numpy(x).double(), torch.from_numpy(y)),
+        target,
+    )
+    if of_delta:
+        gradient = torch.from_numpy(_finite(_delta_gradient(done)))
+        verdict = check_delta_gradient(*point, gradient=gradient, rng=rng)
+    else:
+        gradients = {name: torch.from_numpy(_finite(_model_gradient(done, name))) for name in parameters}
+        verdict = check_gradients(*point, gradients=gradients, rng=rng)
+    if not verdict.agrees:
+        raise Finding("differs", layer="LeNet-5", relative=verdict.error)
+
+
+@_check
+def poison_step__delta_gradient(run: PartRun, rng: np.random.Generator) -> Values:
+    problem = LinearProblem.draw(rng)
+    target = problem.other_class(rng)
+    found = _delta_gradient(_poison_step(run, problem, target))
+    right = problem.solve(target).delta
+    require_close(found, right, _mistakes(problem, target, "delta"), relative=_relative(found, right))
+    _check_on_lenet5(run, rng, of_delta=True)
+    return None
+
+
+@_check
+def poison_step__clears_model_gradients(run: PartRun, rng: np.random.Generator) -> Values:
+    problem = LinearProblem.draw(rng)
+    target = problem.other_class(rng)
+    old = {name: rng.normal(size=p.shape).astype(np.float32) for name, p in problem.parameters.items()}
+    found = _model_gradient(_poison_step(run, problem, target, old_gradients=old), "linear.weight")
+    right = problem.solve(target).weight
+    require_close(found, right, {"accumulated": right + old["linear.weight"]})
+    return None
+
+
+@_check
+def poison_step__clears_delta_gradient(run: PartRun, rng: np.random.Generator) -> Values:
+    problem = LinearProblem.draw(rng)
+    target = problem.other_class(rng)
+    old = rng.normal(size=problem.delta.shape).astype(np.float32)
+    found = _delta_gradient(_poison_step(run, problem, target, old_delta_gradient=old))
+    right = problem.solve(target).delta
+    require_close(found, right, {"accumulated": right + old})
+    return None
+
+
+@_check
+def poison_step__honours_target(run: PartRun, rng: np.random.Generator) -> Values:
+    problem = LinearProblem.draw(rng, classes=10)
+    for target in rng.permutation(10)[:3].tolist():
+        found = _model_gradient(_poison_step(run, problem, target), "linear.weight")
+        if close(found, problem.solve(target).weight):
+            continue
+        for other in range(10):
+            if close(found, problem.solve(other).weight):
+                raise Finding("fixed_target", found=other)
+        raise Finding("differs")
+    return None
+
+
+@_check
+def poison_step__steps_nothing(run: PartRun, rng: np.random.Generator) -> Values:
+    problem = LinearProblem.draw(rng)
+    model, delta, x, y, _ = _poison_step(run, problem, problem.other_class(rng)).arguments
+    changed = [n for n, p in problem.parameters.items() if not _same(model.parameters.get(n), p)]
+    if changed:
+        raise Finding("parameters_changed", names=changed)
+    for key, state, before in (("delta_changed", delta, problem.delta), ("x_changed", x, problem.x),
+                               ("y_changed", y, problem.y)):  # fmt: skip
+        if not _same(state.array, before):
+            raise Finding(key)
+    if not model.flags.get("training"):
+        raise Finding("mode_changed")
+    if not (model.flags.get("requires_grad") and delta.flags.get("requires_grad")):
+        raise Finding("requires_grad_changed")
+    return None
+
+
+# --- delta_step ------------------------------------------------------------------------------------------------------
+
+_Optimizer = tuple[str, dict[str, Any]]
+_ADAM: _Optimizer = ("adam", {"lr": 0.02})
+_SGD: _Optimizer = ("sgd", {"lr": 0.5})
+
+
+def _delta_step(
+    run: PartRun, delta: np.ndarray, gradient: np.ndarray, optimizer: _Optimizer, epsilon: float
+) -> tuple[State, np.ndarray]:
+    """Call the student's function; returns delta's state and its values after the form was checked."""
+    name, settings = optimizer
+    done = run.student.call(
+        "delta_step",
+        TensorArgument(delta, requires_grad=True, grad=gradient),
+        OptimizerArgument(name, settings, argument=0),
+        epsilon,
+    )
+    state = done.arguments[0]
+    assert state.array is not None
+    if state.array.shape != delta.shape:
+        raise Finding("wrong_shape", expected=str(delta.shape), found=str(state.array.shape))
+    return state, _finite(state.array)
+
+
+def _optimizer_step(
+    delta: np.ndarray, gradient: np.ndarray, optimizer: _Optimizer, *, steps: int = 1
+) -> np.ndarray:
+    """What one step of a plain copy of the optimiser makes of delta, without any projection."""
+    name, settings = optimizer
+    copy = torch.from_numpy(delta.copy()).requires_grad_()
+    copy.grad = torch.from_numpy(gradient.copy())
+    stepper = OPTIMIZERS[name]([copy], **settings)
+    for _ in range(steps):
+        stepper.step()
+    result: np.ndarray = copy.detach().numpy()
+    return result
+
+
+def _delta_and_gradient(rng: np.random.Generator, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    shape = (1, 1, int(rng.integers(5, 8)), int(rng.integers(8, 11)))
+    delta = rng.uniform(-scale, scale, shape).astype(np.float32)
+    signs = np.where(rng.random(shape) < 0.5, -1, 1)
+    return delta, (signs * rng.uniform(0.2, 1.0, shape)).astype(np.float32)
+
+
+@_check
+def delta_step__takes_optimizer_step(run: PartRun, rng: np.random.Generator) -> Values:
+    delta, gradient = _delta_and_gradient(rng, 0.05)
+    for optimizer in (_ADAM, ("sgd", {"lr": 0.03})):
+        _, found = _delta_step(
+            run, delta, gradient, optimizer, 0.5
+        )  # far inside the ball: nothing to project
+        right = _optimizer_step(delta, gradient, optimizer)
+        rate = np.float32(optimizer[1]["lr"])
+        wrong = {
+            "not_moved": delta,
+            "ascended": 2 * delta - right,
+            "plain_gradient_step": delta - rate * gradient,
+        }
+        require_close(found, right, wrong)
+    return None
+
+
+@_check
+def delta_step__projects_onto_ball(run: PartRun, rng: np.random.Generator) -> Values:
+    epsilon = 0.25
+    delta, gradient = _delta_and_gradient(rng, 0.2)
+    _, found = _delta_step(run, delta, gradient, _SGD, epsilon)
+    stepped = _optimizer_step(delta, gradient, _SGD)
+    wrong = {
+        "not_projected": stepped,
+        "l2_projection": stepped * min(1, epsilon / float(np.linalg.norm(stepped))),
+        "projected_to_pixel_range": np.clip(stepped, 0, 1),
+        "projected_before_step": _optimizer_step(np.clip(delta, -epsilon, epsilon), gradient, _SGD),
+        "one_sided": np.minimum(stepped, epsilon),
+    }
+    if close(found, np.maximum(stepped, -epsilon)):
+        raise Finding("one_sided")
+    linf = float(np.abs(found).max())
+    require_close(found, np.clip(stepped, -epsilon, epsilon), wrong, linf=linf, epsilon=epsilon)
+    return None
+
+
+@_check
+def delta_step__keeps_leaf(run: PartRun, rng: np.random.Generator) -> Values:
+    delta, gradient = _delta_and_gradient(rng, 0.2)
+    state, _ = _delta_step(run, delta, gradient, _SGD, 0.25)
+    if not state.flags.get("is_leaf"):
+        raise Finding("not_leaf")
+    if not state.flags.get("requires_grad"):
+        raise Finding("lost_requires_grad")
+    return None
+
+
+@_check
+def delta_step__honours_epsilon(run: PartRun, rng: np.random.Generator) -> Values:
+    for epsilon, optimizer in ((2 / 255, ("sgd", {"lr": 0.01})), (0.1, ("rmsprop", {"lr": 0.005}))):
+        delta, gradient = _delta_and_gradient(rng, epsilon)
+        _, found = _delta_step(run, delta, gradient, optimizer, epsilon)
+        stepped = _optimizer_step(delta, gradient, optimizer)
+        if close(found, np.clip(stepped, -epsilon, epsilon)):
+            continue
+        other = float(np.abs(found).max())
+        if close(found, np.clip(stepped, -other, other)):
+            raise Finding("fixed_epsilon", found=other)
+        raise Finding("other_optimizer")
+    return None
+
+
+# --- attack_success_rate ---------------------------------------------------------------------------------------------
+
+
+def _success_rate(
+    run: PartRun, predictions: np.ndarray, y: np.ndarray, target: int, *, tensor_finding: str | None
+) -> float:
+    arguments = (TensorArgument(predictions), TensorArgument(y), target)
+    return run.student.call("attack_success_rate", *arguments).number(tensor_finding=tensor_finding)
+
+
+def _predictions(rng: np.random.Generator, y: np.ndarray, target: int) -> np.ndarray:
+    """Predictions on triggered images: the target for about two thirds, the true class or another one for the rest."""
+    others = np.where(rng.random(len(y)) < 0.5, y, rng.integers(0, 10, len(y)))
+    return np.where(rng.random(len(y)) < 0.65, target, others)
+
+
+@_check
+def attack_success_rate__excludes_target_class(run: PartRun, rng: np.random.Generator) -> Values:
+    target = int(rng.integers(10))
+    y = np.concatenate([rng.integers(0, 10, 60), np.full(17, target)])
+    predictions = _predictions(rng, y, target)
+    predictions[-12:] = target
+    hits = predictions == target
+    others = y != target
+    expected = hits[others].sum() / others.sum()
+    # in whatever unit it is returned: that is the other check's question
+    found = _success_rate(run, predictions, y, target, tensor_finding=None)
+    for unit in (1.0, 100.0, float(others.sum())):
+        if close(np.asarray(found), np.asarray(expected * unit)):
+            return None
+    wrong = {"counts_target_class": hits.mean(), "all_images": hits[others].sum() / len(y)}
+    in_unit = np.asarray(found / 100 if found > 1 else found)
+    require_close(in_unit, np.asarray(expected), {k: np.asarray(v) for k, v in wrong.items()},
+                  expected=float(expected), found=found)  # fmt: skip
+    return None
+
+
+@_check
+def attack_success_rate__returns_share(run: PartRun, rng: np.random.Generator) -> Values:
+    target = int(rng.integers(10))
+    y = rng.integers(0, 9, 50)
+    y = y + (y >= target)  # no image of the target class: who excludes it is the other check's question
+    predictions = _predictions(rng, y, target)
+    hits = predictions == target
+    found = _success_rate(run, predictions, y, target, tensor_finding="not_a_float")
+    wrong = {
+        "count_not_share": hits.sum(),
+        "percent": 100 * hits.mean(),
+        "accuracy_instead": (predictions == y).mean(),
+        "not_target_rate": 1 - hits.mean(),
+    }
+    require_close(np.asarray(found), np.asarray(hits.mean()), {k: np.asarray(v) for k, v in wrong.items()},
+                  expected=float(hits.mean()), found=found)  # fmt: skip
+    return None
+
+
+# --- small helpers ---------------------------------------------------------------------------------------------------
+
+
+def _same(found: np.ndarray | None, before: np.ndarray) -> bool:
+    """Bit for bit as it was."""
+    return found is not None and found.dtype == before.dtype and np.array_equal(found, before)
+
+
+def _finite(array: np.ndarray) -> np.ndarray:
+    if not bool(np.isfinite(array).all()):
+        raise Finding("not_finite", count=int((~np.isfinite(array)).sum()))
+    return array
+
+
+def _relative(found: np.ndarray, expected: np.ndarray) -> float:
+    """Size of the difference over the size of the expected array; infinite where the shapes differ."""
+    if found.shape != expected.shape:
+        return float("inf")
+    return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-12))

@@ -1,0 +1,257 @@
+"""Part 1's outcome: the whole attack with the student's two step functions, then judged on held-out test images.
+
+The parent owns the loop, the model, its optimiser, the data and the clock; the child runs ``poison_step`` and
+``delta_step`` for one batch at a time. What comes back is a claim:
+
+- delta is replayed on a shadow copy of its optimiser; the shadow is what counts, and another delta than the child's is
+  a mismatch;
+- the gradients of randomly chosen steps are audited by finite differences (``grader/audit.py``).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from grader.audit import check_delta_gradient, check_gradients
+from grader.lab.data import Images, load_mnist
+from grader.lab.metrics import Rate, accuracy, attack_success_rate, l2, linf, predict, psnr, ssim
+from grader.lab.models import LeNet5
+from grader.lab.training import History, clean_start, held_out_snapshot, train_backdoor
+from grader.optimizers import OPTIMIZERS
+from grader.parts.run import CheckFunction, PartRun
+from grader.student import Finding
+
+FLOAT32_ROUNDING = 1e-6
+"""Tolerance of the epsilon bound, in pixel units: clamping to float32(epsilon) may exceed epsilon by 4e-9 at 1."""
+SHADOW_TOLERANCE = 1e-6
+"""Largest accepted difference of the child's delta from the shadow's, in pixel units."""
+DELTA_AUDITS = 0.25
+"""Share of the audits that look at delta's gradient; the others look at the model's."""
+SHOWN = 500
+"""Test images on which PSNR and SSIM are averaged (SSIM is slow)."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What training left, and how it does on the test images."""
+
+    model: LeNet5
+    delta: Tensor
+    history: History
+    predictions: Tensor
+    triggered_predictions: Tensor
+    acc: Rate
+    asr: Rate
+    untriggered: Rate
+
+
+class ChildStepper:
+    """The ``Stepper`` of ``train_backdoor`` that asks the child, and checks what it says."""
+
+    def __init__(self, run: PartRun) -> None:
+        self._run = run
+        self._spec = run.spec.invisible_trigger
+        self._deadline = time.monotonic() + run.spec.limits.run_seconds
+        self._rng = np.random.default_rng(secrets.randbits(128))  # which steps are audited must not be known
+        self._shadow = torch.zeros(1, 1, 28, 28, requires_grad=True)
+        settings: dict[str, Any] = {"lr": self._spec.attack.delta_learning_rate}
+        self._shadow_optimizer = OPTIMIZERS["adam"]([self._shadow], **settings)
+        self._double = LeNet5().double()
+        self._returned_delta = np.zeros((1, 1, 28, 28), np.float32)
+        self.step = 0
+        self.audited = 0
+        self.largest_error = 0.0
+        body = {"model": "lenet5", "sizes": {}, "target": self._spec.target, "epsilon": self._spec.epsilon,
+                "optimizer": "adam", "settings": settings}  # fmt: skip
+        run.student.begin_attack(body, self._returned_delta)
+
+    @property
+    def delta(self) -> Tensor:
+        return self._shadow.detach()
+
+    def poison_step(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
+        if time.monotonic() > self._deadline:
+            raise Finding("timeout", seconds=self._run.spec.limits.run_seconds)
+        self.step += 1
+        parameters = list(model.parameters())
+        flat = torch.cat([p.detach().reshape(-1) for p in parameters])
+        answer = self._run.student.attack_step(flat.numpy(), x.contiguous().numpy(), y.numpy())
+        loss, gradient, delta_gradient, self._returned_delta = _read_step(
+            answer.body, answer.arrays, len(flat)
+        )
+        for p, g in zip(parameters, gradient.split([p.numel() for p in parameters]), strict=True):
+            p.grad = g.view(p.shape).contiguous(memory_format=torch.preserve_format)
+        self._shadow.grad = delta_gradient
+        if self._rng.random() < self._spec.audit_share:
+            self._audit(model, x, y)
+        return loss
+
+    def delta_step(self) -> None:
+        self._shadow_optimizer.step()
+        with torch.no_grad():
+            self._shadow.clamp_(-self._spec.epsilon, self._spec.epsilon)
+        difference = np.abs(self._shadow.detach().numpy() - self._returned_delta).max()
+        if not bool(difference <= SHADOW_TOLERANCE):
+            self._mismatch("delta_mismatch")
+
+    def _audit(self, model: nn.Module, x: Tensor, y: Tensor) -> None:
+        self.audited += 1
+        with torch.no_grad():
+            for mine, theirs in zip(self._double.parameters(), model.parameters(), strict=True):
+                mine.copy_(theirs)
+        assert self._shadow.grad is not None
+        point = (self._double, self._shadow.detach().double(), (x.double(), y), self._spec.target)
+        if self._rng.random() < DELTA_AUDITS:
+            verdict = check_delta_gradient(*point, gradient=self._shadow.grad, rng=self._rng)
+        else:
+            gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+            verdict = check_gradients(*point, gradients=gradients, rng=self._rng)
+        self.largest_error = max(self.largest_error, verdict.error / verdict.tolerance)
+        if not verdict.agrees:
+            self._mismatch("audit_mismatch")
+
+    def _mismatch(self, key: str) -> None:
+        """A returned step is not a step of the objective: no outcome, and a person should look."""
+        values: dict[str, Any] = {"steps": [self.step], "mismatches": 1, "audited": max(1, self.audited)}
+        self._run.review.append((key, values))
+        raise Finding(key, **values)
+
+
+def _read_step(
+    body: Mapping[str, Any], arrays: tuple[np.ndarray, ...], size: int
+) -> tuple[float, Tensor, Tensor, np.ndarray]:
+    """Loss, flat gradient, delta's gradient and delta of one step, after their form was checked."""
+    missing = body.get("missing")
+    if missing:
+        raise Finding(
+            "exception", type="RuntimeError", message=f"no gradient in {', '.join(map(str, missing))}"[:200]
+        )
+    forms = (("float64", ()), ("float32", (size,)), ("float32", (1, 1, 28, 28)), ("float32", (1, 1, 28, 28)))
+    if len(arrays) != len(forms):
+        raise Finding("protocol", message="a step has four arrays")
+    for array, (dtype, shape) in zip(arrays, forms, strict=True):
+        if array.dtype.name != dtype:
+            raise Finding("wrong_dtype", expected=dtype, found=array.dtype.name)
+        if array.shape != shape:
+            raise Finding("wrong_shape", expected=str(shape), found=str(array.shape))
+        # a squared gradient must still be finite in Adam
+        if not bool((np.abs(array) < 1e15).all()):
+            raise Finding("not_finite", count=int((~(np.abs(array) < 1e15)).sum()))
+    loss, gradient, delta_gradient, delta = arrays
+    return float(loss), torch.from_numpy(gradient), torch.from_numpy(delta_gradient), delta
+
+
+def attack(run: PartRun) -> Attack:
+    """Train with the student's steps and evaluate; computed once a run."""
+    found: Attack = run.once("attack", lambda: _attack(run))
+    return found
+
+
+def _attack(run: PartRun) -> Attack:
+    spec = run.spec.invisible_trigger
+    torch.set_num_threads(run.spec.threads.parent)
+    train, test = load_mnist("train"), load_mnist("test")
+    report = run.progress or (lambda what, done, total: None)
+    model = clean_start(
+        spec.clean,
+        spec.clean_seed,
+        train,
+        progress=lambda done, total, _: report("clean_training", done, total),
+    )
+    generator = torch.Generator().manual_seed(run.spec.seed)
+    stepper = ChildStepper(run)
+    held_out = train.subset(slice(0, 1000))
+    started = time.perf_counter()
+    history = train_backdoor(
+        model, stepper, train, spec.attack, generator,
+        progress=lambda done, total, _: report("training", done, total),
+        snapshot=held_out_snapshot(held_out, spec.target),
+    )  # fmt: skip
+    run.metrics["training_seconds"] = time.perf_counter() - started
+    run.metrics["audited_steps"] = stepper.audited
+    run.metrics["largest_audit_error"] = stepper.largest_error
+    return _evaluate(run, model, stepper.delta.clone(), history, test)
+
+
+def _evaluate(run: PartRun, model: LeNet5, delta: Tensor, history: History, test: Images) -> Attack:
+    spec = run.spec.invisible_trigger
+    # the child is idle now: both cores for the parent
+    torch.set_num_threads(max(run.spec.threads.parent, run.spec.threads.child))
+    x_triggered = (test.x + delta).clamp(0, 1)
+    predictions, triggered_predictions = predict(model, test.x), predict(model, x_triggered)
+    result = Attack(
+        model, delta, history, predictions, triggered_predictions,
+        acc=accuracy(predictions, test.y),
+        asr=attack_success_rate(triggered_predictions, test.y, spec.target),
+        untriggered=attack_success_rate(predictions, test.y, spec.target),
+    )  # fmt: skip
+    clean, triggered = test.x[:SHOWN], x_triggered[:SHOWN]
+    run.metrics.update(
+        acc=result.acc.value,
+        asr=result.asr.value,
+        asr_hits=result.asr.hits,
+        asr_total=result.asr.total,
+        untriggered_rate=result.untriggered.value,
+        linf=float(linf(clean, triggered).max()),
+        l2=float(l2(clean, triggered).mean()),
+        psnr=float(psnr(clean, triggered).mean()),
+        ssim=float(ssim(clean, triggered).mean()),
+    )
+    if run.pictures_directory is not None:
+        _draw(run, result, test)
+    return result
+
+
+def _draw(run: PartRun, result: Attack, test: Images) -> None:
+
+    raise NotImplementedError
+
+
+def outcome_asr(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
+    result, limits = attack(run), run.spec.invisible_trigger.thresholds
+    if not result.untriggered.value <= limits.untriggered_rate:
+        raise Finding("always_target", rate=result.untriggered.value, limit=limits.untriggered_rate)
+    values: dict[str, Any] = {
+        "asr": result.asr.value,
+        "threshold": limits.asr,
+        "hits": result.asr.hits,
+        "total": result.asr.total,
+    }
+    if not result.asr.value >= limits.asr:
+        raise Finding("below", **values)
+    return values
+
+
+def outcome_acc(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
+    values: dict[str, Any] = {
+        "acc": attack(run).acc.value,
+        "threshold": run.spec.invisible_trigger.thresholds.acc,
+    }
+    if not values["acc"] >= values["threshold"]:
+        raise Finding("below", **values)
+    return values
+
+
+def outcome_bound(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
+    delta, epsilon = attack(run).delta, run.spec.invisible_trigger.epsilon
+    if not bool(torch.isfinite(delta).all()):
+        raise Finding("not_finite", count=int((~torch.isfinite(delta)).sum()))
+    values: dict[str, Any] = {"linf": float(delta.abs().max()), "epsilon": epsilon}
+    if not bool((delta.abs() <= epsilon + FLOAT32_ROUNDING).all()):
+        raise Finding("exceeded", **values)
+    return values
+
+
+CHECKS: dict[str, CheckFunction] = {
+    "invisible_trigger.outcome.asr": outcome_asr,
+    "invisible_trigger.outcome.acc": outcome_acc,
+    "invisible_trigger.outcome.bound": outcome_bound,
+}

@@ -1,0 +1,176 @@
+"""The spec: seeds, target class, epsilon, budgets, thresholds and limits of one grading, read from TOML.
+
+``specs/public.toml`` ships to students. An instructor's hidden spec is one more file of the same form with other
+values, given with ``--spec``. Reading is strict: a missing or unknown key, or a value out of its range, is an error
+that names it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import tomllib
+import types
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from grader.lab.training import AttackSettings, CleanSettings
+
+SCHEMA = "backdoor-lab/spec/v1"
+PUBLIC = Path(__file__).with_name("specs") / "public.toml"
+
+
+class SpecError(Exception):
+    """The spec file cannot be used; the message says which key and why."""
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """How long the child may take (seconds of wall time, unless said otherwise) and how much memory it may use."""
+
+    start_seconds: float
+    load_seconds: float
+    call_seconds: float
+    step_seconds: float
+    run_seconds: float
+    cpu_seconds: int
+    memory_mib: int
+
+
+@dataclass(frozen=True)
+class ThreadSettings:
+    """OpenMP threads of the two processes: two pools of two fight over two cores."""
+
+    parent: int
+    child: int
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What the outcome needs, as shares in [0, 1]: at least ``acc`` and ``asr``, at most ``untriggered_rate``."""
+
+    acc: float
+    asr: float
+    untriggered_rate: float
+
+
+@dataclass(frozen=True)
+class InvisibleTriggerSpec:
+    """Part 1. ``audit_share`` is the share of training steps whose returned gradients are checked."""
+
+    target: int
+    epsilon: float
+    clean_seed: int
+    audit_share: float
+    clean: CleanSettings
+    attack: AttackSettings
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One grading's settings. ``hidden`` keeps numbers, exception texts and output away from the student."""
+
+    name: str
+    seed: int
+    hidden: bool
+    limits: LimitSettings
+    threads: ThreadSettings
+    invisible_trigger: InvisibleTriggerSpec
+    hash: str = ""
+
+    def with_seed(self, seed: int) -> Spec:
+        """The same spec with another seed for the order of the batches."""
+        return dataclasses.replace(self, seed=seed)
+
+
+def load_spec(path: Path = PUBLIC) -> Spec:
+    """Read a spec file.
+
+    Raises:
+        SpecError: it cannot be read, is not TOML, or a key is missing, unknown, of another type or out of range.
+    """
+    try:
+        content = path.read_bytes()
+        data = tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise SpecError(f"{path}: not a TOML file: {error}") from error
+    if data.pop("schema", None) != SCHEMA:
+        raise SpecError(f'{path}: the first key must be schema = "{SCHEMA}"')
+    data["hash"] = hashlib.sha256(content).hexdigest()[:16]
+    try:
+        spec: Spec = _build(Spec, data, "")
+        _check_ranges(spec)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    return spec
+
+
+def _build(cls: type, data: Any, where: str) -> Any:
+    """A dataclass from a TOML table; every field must be there, nothing else may be."""
+    if not isinstance(data, dict):
+        raise SpecError(f"{where.rstrip('.')} must be a table")
+    fields = [f.name for f in dataclasses.fields(cls)]
+    for name in fields:
+        if name not in data:
+            raise SpecError(f"the key {where}{name} is missing")
+    for name in data:
+        if name not in fields:
+            raise SpecError(f"the key {where}{name} is unknown; here are {', '.join(fields)}")
+    hints = get_type_hints(cls)
+    return cls(**{name: _value(hints[name], data[name], f"{where}{name}") for name in fields})
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        assert isinstance(kind, type)
+        return _build(kind, value, f"{where}.")
+    if isinstance(kind, types.UnionType):
+        kind = next(k for k in kind.__args__ if k is not type(None))
+    if kind is float and isinstance(value, str):
+        return _fraction(value, where)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise SpecError(f"{where} must be {kind.__name__}, not {value!r}")
+    if kind is float and not math.isfinite(value):
+        raise SpecError(f"{where} must be a finite number, not {value}")
+    return value
+
+
+def _fraction(text: str, where: str) -> float:
+    """A number written as a fraction: "8/255" is eight grey levels."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise SpecError(f'{where} must be a number or a fraction such as "8/255", not {text!r}') from None
+
+
+def _check_ranges(spec: Spec) -> None:
+    part = spec.invisible_trigger
+    shares = {f"thresholds.{k}": v for k, v in dataclasses.asdict(part.thresholds).items()}
+    positive = {
+        **{f"limits.{k}": v for k, v in dataclasses.asdict(spec.limits).items()},
+        **{f"threads.{k}": v for k, v in dataclasses.asdict(spec.threads).items()},
+        **{f"invisible_trigger.clean.{k}": v for k, v in dataclasses.asdict(part.clean).items()},
+        **{f"invisible_trigger.attack.{k}": v for k, v in dataclasses.asdict(part.attack).items()},
+    }
+    rules = [
+        (0 <= part.target <= 9, "invisible_trigger.target must be a digit, 0 to 9", part.target),
+        (0 < part.epsilon <= 1, "invisible_trigger.epsilon must be in (0, 1], in pixel units", part.epsilon),
+        (0 <= part.audit_share <= 1, "invisible_trigger.audit_share must be in [0, 1]", part.audit_share),
+        (spec.seed >= 0, "seed must not be negative", spec.seed),
+        (part.clean_seed >= 0, "invisible_trigger.clean_seed must not be negative", part.clean_seed),
+        *((0 <= v <= 1, f"invisible_trigger.{k} must be in [0, 1]", v) for k, v in shares.items()),
+        *((v > 0, f"{k} must be positive", v) for k, v in positive.items() if not isinstance(v, str)),
+        (part.attack.batch_size <= 2048, "invisible_trigger.attack.batch_size must be at most 2048",
+         part.attack.batch_size),
+    ]  # fmt: skip
+    for holds, rule, value in rules:
+        if not holds:
+            raise SpecError(f"{rule}, not {value}")
