@@ -18,7 +18,8 @@ _ANSI = re.compile(
 _HIDDEN = frozenset(
     "\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#!|~&@:$^]")
+# Brackets begin links, a colon addresses and emoji, a dollar mathematics.
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>#!|~&@$]|:(?=\S)")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -45,7 +46,7 @@ def cut(text: str, limit: int) -> str:
 
 def one_line(text: str, limit: int = 500) -> str:
     """Harmless text in a single line: all white space becomes single blanks."""
-    return cut(" ".join(visible(text).split()), limit)
+    return cut(" ".join(visible(text[: 8 * limit]).split()), limit)
 
 
 def log_safe(text: str) -> str:
@@ -70,7 +71,7 @@ def markdown(text: str, limit: int = 500) -> str:
 
 def fenced(text: str, limit: int = 5000) -> str:
     """A Markdown code block; its fence is longer than any run of backticks inside."""
-    text = cut(visible(text), limit)
+    text = cut(visible(text[: 8 * limit]), limit)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"

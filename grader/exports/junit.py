@@ -36,7 +36,8 @@ def render(report: Report) -> str:
         for outcome in part.checks:
             _case(suite, outcome, report.language)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    # Written here, since ElementTree would name the machine's encoding instead.
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _counts(outcomes: tuple[Outcome, ...]) -> dict[str, str]:

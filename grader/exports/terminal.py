@@ -81,7 +81,7 @@ class _Board:
         what = self._text(texts.title(outcome, self.language))
         if outcome.status is not Status.PASSED:
             what.append("\n")
-            what.append(self._fit(one_line(log_safe(outcome.got), _SHORTEST)), style="dim")
+            what.append(self._fit(log_safe(one_line(outcome.got, _SHORTEST))), style="dim")
         sign, word = Text(self.signs[outcome.status], style), self._text(self.words[outcome.status], style)
         table.add_row(sign, word, what, Text(self._points(outcome.points, outcome.max_points)))
         self.console.print(table)
@@ -134,7 +134,7 @@ class _Board:
         return messages.ui(key, self.language, **values)
 
     def _text(self, text: str, style: str = "") -> Text:
-        return Text(self._fit(cut(log_safe(text), _LONGEST)), style)
+        return Text(self._fit(cut(log_safe(text[: 8 * _LONGEST]), _LONGEST)), style)
 
     def _fit(self, text: str) -> str:
         """The text with nothing in it that the console's encoding does not have."""
