@@ -204,6 +204,29 @@ def test_the_licence_names_the_terms_of_the_data():
     assert "MNIST" in text
 
 
+DOCUMENTS = ("README.md", "CHANGELOG.md", "assignment/README.md", "assignment/README.zh-CN.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document):
+    path = ROOT / document
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documented_commands_exist(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?=`|\s+#)", text)) <= set(targets)
+    for module in re.findall(r"python -m ((?:grader|solution)[\w.]*)", text):
+        assert importlib.util.find_spec(module) is not None, module
+    options = (ROOT / "grader/conftest.py").read_text(encoding="utf-8")
+    for command in re.findall(r"pytest grader/[^`\n]*", text):
+        for option in re.findall(r"--[a-z-]+", command):
+            assert option == "--pdb" or f'"{option}"' in options, command
+
+
 def test_dependencies_exclude_no_newer_release():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
