@@ -167,24 +167,23 @@ def test_nothing_else_lies_at_the_top():
     assert names <= FOLDERS | FILES, sorted(names - FOLDERS - FILES)
 
 
-def test_only_known_suffixes_are_committed():
-    allowed = {
-        ".py",
-        ".md",
-        ".toml",
-        ".json",
-        ".gz",
-        ".safetensors",
-        ".png",
-        ".ipynb",
-        ".yml",
-        ".html",
-        ".css",
-        ".js",
-        "",
+def test_no_pickle_and_no_archive_is_committed():
+    refused = {
+        ".pkl",
+        ".pickle",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".joblib",
+        ".npy",
+        ".npz",
+        ".zip",
+        ".tar",
+        ".so",
+        ".pyc",
     }
-    outside = [p for p in tracked_files() if not p.startswith((".", *SUBMISSIONS))]
-    assert [p for p in outside if Path(p).suffix not in allowed] == []
+    outside = [path for path in tracked_files() if not path.startswith(SUBMISSIONS)]
+    assert [p for p in outside if Path(p).suffix in refused] == []
 
 
 def test_files_are_short_enough_to_read():
