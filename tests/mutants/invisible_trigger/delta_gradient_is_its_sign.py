@@ -1,0 +1,19 @@
+"""poison_step replaces delta's gradient by its sign, as FGSM does."""
+
+# /// label
+# caught_by = "poison_step.delta_gradient"
+# finding = "differs"
+# ///
+
+import torch
+import torch.nn.functional as F
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    loss = F.cross_entropy(model(x), y)
+    loss = loss + F.cross_entropy(model(apply_trigger(x, delta)), torch.full_like(y, target))
+    loss.backward()
+    delta.grad = torch.sign(delta.grad)
+    return loss.item()

@@ -1,0 +1,21 @@
+"""poison_step builds labels for a batch of 128 whatever the batch."""
+
+# /// label
+# caught_by = "poison_step.model_gradients"
+# finding = "exception"
+# may_fall = ["poison_step.*"]
+# ///
+
+import torch
+import torch.nn.functional as F
+
+BATCH_SIZE = 128
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    labels = torch.full((BATCH_SIZE,), target)
+    loss = F.cross_entropy(model(x), y) + F.cross_entropy(model(apply_trigger(x, delta)), labels)
+    loss.backward()
+    return loss.item()

@@ -1,0 +1,11 @@
+"""attack_success_rate returns the share that is not predicted as the target."""
+
+# /// label
+# caught_by = "attack_success_rate.returns_share"
+# finding = "not_target_rate"
+# ///
+
+
+def attack_success_rate(predictions, y, target):
+    others = y != target
+    return (predictions[others] != target).float().mean().item()

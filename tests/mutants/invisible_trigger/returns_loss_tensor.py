@@ -1,0 +1,18 @@
+"""poison_step returns the loss as a tensor with its graph."""
+
+# /// label
+# caught_by = "poison_step.returns_loss"
+# finding = "returned_tensor"
+# ///
+
+import torch
+import torch.nn.functional as F
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    loss = F.cross_entropy(model(x), y)
+    loss = loss + F.cross_entropy(model(apply_trigger(x, delta)), torch.full_like(y, target))
+    loss.backward()
+    return loss

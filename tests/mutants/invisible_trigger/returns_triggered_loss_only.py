@@ -1,0 +1,19 @@
+"""poison_step reuses the name `loss` and returns the triggered term alone."""
+
+# /// label
+# caught_by = "poison_step.returns_loss"
+# finding = "triggered_term_only"
+# ///
+
+import torch
+import torch.nn.functional as F
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    loss = F.cross_entropy(model(x), y)
+    loss.backward()
+    loss = F.cross_entropy(model(apply_trigger(x, delta)), torch.full_like(y, target))
+    loss.backward()
+    return loss.item()

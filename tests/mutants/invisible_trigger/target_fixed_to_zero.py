@@ -1,0 +1,18 @@
+"""poison_step always uses class 0 as target (zeros_like)."""
+
+# /// label
+# caught_by = "poison_step.honours_target"
+# finding = "fixed_target"
+# ///
+
+import torch
+import torch.nn.functional as F
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    loss = F.cross_entropy(model(x), y)
+    loss = loss + F.cross_entropy(model(apply_trigger(x, delta)), torch.zeros_like(y))
+    loss.backward()
+    return loss.item()

@@ -1,0 +1,18 @@
+"""poison_step detaches the triggered images before the model sees them."""
+
+# /// label
+# caught_by = "poison_step.delta_gradient"
+# finding = "missing"
+# ///
+
+import torch
+import torch.nn.functional as F
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    x_triggered = apply_trigger(x, delta).detach()
+    loss = F.cross_entropy(model(x), y) + F.cross_entropy(model(x_triggered), torch.full_like(y, target))
+    loss.backward()
+    return loss.item()
