@@ -81,7 +81,7 @@ class LinearSoftmax(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2015, figure 5 left): (N, in, H, W) -> (N, out, H/stride, W/stride)."""
+    """Two 3x3 convolutions and a shortcut (He et al. 2015, figure 5): (N, in, H, W) -> (N, out, H/stride, W/stride)."""
 
     def __init__(self, *, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
