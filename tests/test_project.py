@@ -223,7 +223,7 @@ def test_documented_commands_exist(document):
     options = (ROOT / "grader/conftest.py").read_text(encoding="utf-8")
     for command in re.findall(r"pytest grader/[^`\n]*", text):
         for option in re.findall(r"--[a-z-]+", command):
-            assert option == "--pdb" or f'"{option}"' in options, command
+            assert f'"{option}"' in options, command
 
 
 def test_dependencies_exclude_no_newer_release():
