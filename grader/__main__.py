@@ -28,8 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from grader.settings import SPEC_VARIABLE
-    from grader.spec import PUBLIC
+    from grader.settings import PUBLIC_SPEC, SPEC_VARIABLE
 
     grade = commands.add_parser(
         "grade",
@@ -41,7 +40,7 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--submission", type=Path, required=True, metavar="DIR", help="folder with the submission"
     )
     grade.add_argument(
-        "--spec", type=Path, metavar="FILE", default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC)),
+        "--spec", type=Path, metavar="FILE", default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC_SPEC)),
         help=f"spec file (default: ${SPEC_VARIABLE}, else the public one)",
     )  # fmt: skip
     grade.add_argument(
@@ -69,8 +68,12 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _grade(options: argparse.Namespace) -> int:
     from grader.exports import terminal
     from grader.exports.escaping import cut, log_safe
+    from grader.isolation import available_isolation
+    from grader.sandbox import nursery
     from grader.settings import UsageProblem, open_grading
 
+    if not options.in_process:  # let the sandbox import torch while this process does the same
+        nursery(available_isolation()[0] if options.isolation == "auto" else options.isolation)
     errors = Console(stderr=True, highlight=False)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
@@ -12,12 +14,15 @@ from rich.console import Console
 from grader.contract import PARTS
 from grader.exports import terminal
 from grader.exports.escaping import log_safe
-from grader.grading import Grading
+from grader.isolation import SandboxError, available_isolation
 from grader.outcome import Outcome, Report, Status
-from grader.settings import ASSIGNMENT, SPEC_VARIABLE, UsageProblem, open_grading
-from grader.spec import PUBLIC
+from grader.sandbox import nursery
+from grader.settings import ASSIGNMENT, PUBLIC_SPEC, SPEC_VARIABLE, UsageProblem, open_grading
 
-_GRADING = pytest.StashKey[Grading]()
+if TYPE_CHECKING:
+    from grader.grading import Grading
+
+_GRADING = pytest.StashKey["Grading"]()
 _GRADER_ERROR = 3  # exit status, as `python -m grader grade` has it
 
 
@@ -27,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--submission", type=Path, default=ASSIGNMENT, help="folder with the submission (default: assignment)"
     )
     group.addoption(
-        "--spec", type=Path, default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC)),
+        "--spec", type=Path, default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC_SPEC)),
         help=f"spec file (default: ${SPEC_VARIABLE}, else the public one)",
     )  # fmt: skip
     group.addoption("--report", type=Path, help="write report.json and the pictures to this folder")
@@ -37,6 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--in-process", action="store_true",
         help="run your code in this process, for a debugger; without any isolation, and not a grade",
     )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the sandbox import torch while this process does the same."""
+    if not (config.getoption("--in-process") or config.option.collectonly or config.option.help):
+        with contextlib.suppress(SandboxError):  # it will be asked again, and said, when it is needed
+            nursery(available_isolation()[0])
 
 
 @pytest.fixture(scope="session")

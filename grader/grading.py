@@ -15,27 +15,18 @@ from typing import Any
 
 from grader import __version__, messages
 from grader.contract import PARTS, Check, Part, check, max_bonus, max_score, part
+from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
 from grader.outcome import Location, Outcome, Reason, Report, Status
 from grader.parts import invisible_trigger, invisible_trigger_attack
 from grader.parts.run import CheckFunction, PartRun, Progress
-from grader.sandbox import ChildServer, Isolation, LocalServer, StepServer, available_isolation
+from grader.sandbox import ChildServer, LocalServer, StepServer
 from grader.spec import Spec
 from grader.student import Finding, StudentModule
 from grader.submission import Submission, read_submission
 
 CHECKS: Mapping[str, CheckFunction] = {**invisible_trigger.CHECKS, **invisible_trigger_attack.CHECKS}
 
-# Faults of the file as a whole: every check of the part says the same.
-_WHOLE_FILE = (
-    "missing_file",
-    "empty_file",
-    "too_large",
-    "not_regular",
-    "not_utf8",
-    "syntax_error",
-    "import_error",
-)
 # Findings that carry text written by the student's code.
 _WITHHELD = {"exception": "exception_withheld", "import_error": "exception_withheld"}
 
@@ -174,14 +165,16 @@ class Grading:
                 return self._after_failed(check_, outcome)
         run = self._runs[check_.part]
         try:
-            values = CHECKS[check_.id](run, run.rng(check_.id))
-        except Finding as finding:
-            return self._failed(check_, finding)
+            try:
+                values = CHECKS[check_.id](run, run.rng(check_.id))
+            except Finding as finding:
+                return self._failed(check_, finding)
+            return self._outcome(check_, Status.PASSED, None, values or {})
         except Exception as error:  # noqa: BLE001 the grader's own fault must never count against the student
             traceback.print_exc()
-            values = {"message": f"{type(error).__name__}: {error}"}
-            return self._outcome(check_, Status.ERROR, "grader_error", values)
-        return self._outcome(check_, Status.PASSED, None, values or {})
+            return self._outcome(
+                check_, Status.ERROR, "grader_error", {"message": f"{type(error).__name__}: {error}"}
+            )
 
     def _not_attempted(self, part_: Part) -> bool:
         return not part_.core and self.submission.sources[part_.name].is_untouched(part_)
@@ -189,10 +182,9 @@ class Grading:
     def _after_failed(self, check_: Check, required: Outcome) -> Outcome:
         """A check whose prerequisite did not pass: skipped, unless the same fault is plainly its own as well."""
         source = self.submission.sources[check_.part]
-        if required.status is Status.FAILED and required.finding in _WHOLE_FILE:
-            finding = self._runs[check_.part].student.unusable
-            assert finding is not None
-            return self._failed(check_, finding)
+        unusable = self._runs[check_.part].student.unusable
+        if unusable is not None:  # a fault of the file as a whole: every check of the part says the same
+            return self._failed(check_, unusable)
         stubs = source.stubs
         todo = (
             check_.function
@@ -227,7 +219,8 @@ class Grading:
         reason: Reason | None = None,
         location: Location | None = None,
     ) -> Outcome:
-        texts = messages.render(check_.id, finding, {"function": check_.function, **values}, self.language)
+        values = {"function": check_.function, "line": location.line if location else 0, **values}
+        texts = messages.render(check_.id, finding, values, self.language)
         return Outcome(
             id=check_.id,
             part=check_.part,

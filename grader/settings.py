@@ -1,15 +1,19 @@
-"""What the command line and pytest have in common: their defaults, and opening a grading with clear errors."""
+"""What the command line and pytest have in common: their defaults, and opening a grading with clear errors.
+
+Quick to import: whatever needs torch is imported when a grading is opened.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from grader.grading import Grading
-from grader.parts.run import Progress
-from grader.spec import SpecError, load_spec
-from grader.submission import SubmissionError
+if TYPE_CHECKING:
+    from grader.grading import Grading
+    from grader.parts.run import Progress
 
 ASSIGNMENT = Path(__file__).resolve().parents[1] / "assignment"
+PUBLIC_SPEC = Path(__file__).with_name("specs") / "public.toml"
 SPEC_VARIABLE = "BACKDOOR_LAB_SPEC"
 
 
@@ -34,6 +38,10 @@ def open_grading(
     Raises:
         UsageProblem: no such folder, an unusable spec, or options that exclude each other.
     """
+    from grader.grading import Grading
+    from grader.spec import SpecError, load_spec
+    from grader.submission import SubmissionError
+
     try:
         settings = load_spec(spec)
         return Grading(

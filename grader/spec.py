@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from grader.lab.training import AttackSettings, CleanSettings
+from grader.settings import PUBLIC_SPEC
 
 SCHEMA = "backdoor-lab/spec/v1"
-PUBLIC = Path(__file__).with_name("specs") / "public.toml"
 
 
 class SpecError(Exception):
@@ -87,7 +87,7 @@ class Spec:
         return dataclasses.replace(self, seed=seed)
 
 
-def load_spec(path: Path = PUBLIC) -> Spec:
+def load_spec(path: Path = PUBLIC_SPEC) -> Spec:
     """Read a spec file.
 
     Raises:

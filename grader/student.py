@@ -279,7 +279,7 @@ class StudentModule:
         if body.get("memory"):
             return Finding("memory_limit", line=line)
         if loading and kind in ("SyntaxError", "IndentationError", "TabError"):
-            return Finding("syntax_error", file=self._source.path.name, message=message, line=line or 0)
+            return Finding("syntax_error", file=self._source.path.name, message=message, line=line)
         if loading:
             return Finding("import_error", message=f"{kind}: {message}", line=line)
         return Finding("exception", type=kind, message=message, line=line)

@@ -1,10 +1,16 @@
 """Part 1, one test a check: ``pytest grader/ -k apply_trigger`` runs those of one function."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 
 from grader.conftest import settle
 from grader.contract import INVISIBLE_TRIGGER
-from grader.grading import Grading
+
+if TYPE_CHECKING:
+    from grader.grading import Grading
 
 
 @pytest.mark.parametrize("check_id", [check.id for check in INVISIBLE_TRIGGER.checks])

@@ -74,7 +74,7 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
             f"frame too large: header {len(header)} B, {len(arrays)} arrays of {payload} B together"
         )
     buffers: list[bytes | memoryview] = [PREFIX.pack(MAGIC, len(header), payload) + header]
-    buffers += [memoryview(a.reshape(-1)).cast("B") for a in arrays if a.nbytes]
+    buffers += [a.reshape(-1).data.cast("B") for a in arrays if a.nbytes]
     return buffers
 
 

@@ -282,7 +282,7 @@ def _describe_error(error: BaseException, path: str) -> dict[str, Any]:
         if frame.filename == path:
             line = frame.lineno
     try:
-        message = str(error)
+        message = str(error.msg if isinstance(error, SyntaxError) else error)
     except Exception:  # noqa: BLE001 their exception class may fail to print itself
         message = "(its message could not be read)"
     memory = isinstance(error, MemoryError) or "can't allocate memory" in message
@@ -313,9 +313,8 @@ def main(descriptor: int, limits: Limits, threads: int) -> None:
     torch.set_flush_denormal(True)
     limit_resources(limits)
     hide_memory()
-    filtered = refuse_system_calls()
+    refuse_system_calls()
     channel = Channel(socket.socket(fileno=descriptor))
-    channel.send(Frame("ready", {"system_calls_filtered": filtered, "torch": torch.__version__}))
     session = Session()
     while True:
         try:

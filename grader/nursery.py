@@ -1,0 +1,77 @@
+"""Inside the isolation: a process that has torch imported already and forks a worker whenever the parent asks.
+
+Importing torch takes seconds; a fork takes milliseconds. This process never loads student code and never reads anything
+from a worker. A worker cannot reach it: before the student's file is loaded, ``lockdown.py`` has taken away signals,
+tracing and new processes, the control socket is closed, and this process's memory is unreadable to others.
+
+Not covered: the workers of one nursery share its pid namespace, so one can see in ``/proc`` that another exists.
+
+Control messages are single JSON objects, strictly question and answer: ``start`` (with two descriptors: the worker's
+socket and the pipe for what it prints) -> ``{"pid"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it,
+or null while the worker runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+import traceback
+from typing import Any
+
+import torch
+
+from grader import worker
+from grader.lockdown import Limits, die_with_parent, hide_memory
+
+MAX_MESSAGE = 4096
+
+
+def main(descriptor: int) -> None:
+    """Answer control messages on an inherited socket until the parent goes away."""
+    die_with_parent()
+    hide_memory()
+    # The first optimiser imports a second's worth of torch: here, once, and not in a worker's first step.
+    torch.optim.SGD([torch.zeros(1)])
+    control = socket.socket(fileno=descriptor)
+    control.sendall(b'{"ready": true}')
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE, 2)
+        if not message:  # the parent is gone
+            os.kill(0, signal.SIGKILL)
+        control.sendall(json.dumps(_answer(json.loads(message), descriptors, control)).encode())
+
+
+def _answer(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> dict[str, Any]:
+    if question["do"] == "start":
+        return {"pid": _fork(question, descriptors, control)}
+    if question["do"] == "end":
+        os.kill(question["pid"], signal.SIGKILL)
+        return {"status": os.waitpid(question["pid"], 0)[1]}
+    deadline = time.monotonic() + question["seconds"]
+    while True:
+        pid, status = os.waitpid(question["pid"], os.WNOHANG)
+        if pid or time.monotonic() > deadline:
+            return {"status": status if pid else None}
+        time.sleep(0.005)
+
+
+def _fork(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> int:
+    channel, output = descriptors
+    pid = os.fork()
+    if pid:
+        os.close(channel)
+        os.close(output)
+        return pid
+    try:
+        control.close()
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        worker.main(channel, Limits(**question["limits"]), question["threads"])
+    except BaseException:  # noqa: BLE001 whatever it was, a worker must never come back from here
+        traceback.print_exc()
+    finally:
+        os._exit(1)

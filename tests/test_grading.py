@@ -1,0 +1,273 @@
+"""Whatever a student hands in: the right status, a message that names the cause, and no traceback of ours."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grader.contract import INVISIBLE_TRIGGER, PARTS, max_score
+from grader.grading import Grading
+from grader.outcome import Outcome, Reason, Report, Status
+from grader.isolation import ROOT
+from grader.spec import Spec, load_spec
+
+SOLUTION = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
+UNIT_CHECKS = [c.id for c in INVISIBLE_TRIGGER.checks if not c.is_outcome]
+Make = Callable[[str | bytes | None], Path]
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    public = load_spec()
+    return dataclasses.replace(
+        public, limits=dataclasses.replace(public.limits, call_seconds=3, load_seconds=5)
+    )
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Writes a submission whose part 1 has this content."""
+
+    def write(content: str | bytes | None) -> Path:
+        folder = tmp_path / "submission"
+        folder.mkdir()
+        if content is not None:
+            data = content.encode() if isinstance(content, str) else content
+            (folder / "invisible_trigger.py").write_bytes(data)
+        return folder
+
+    return write
+
+
+def unit_outcomes(folder: Path, spec: Spec, *, checks: list[str] = UNIT_CHECKS) -> dict[str, Outcome]:
+    with Grading(folder, spec) as grading:
+        return {check_id: grading.outcome(check_id) for check_id in checks}
+
+
+def with_body(function: str, body: str) -> str:
+    """The solution with another function of that name put behind it: the later definition counts."""
+    parameters = ", ".join(INVISIBLE_TRIGGER.function(function).parameters)
+    return f"{SOLUTION}\n\ndef {function}({parameters}):\n    {body}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "finding", "line"),
+    [
+        (None, "missing_file", None),
+        ("", "empty_file", None),
+        (" \n\n", "empty_file", None),
+        (b"\xff\xfe\xfa", "not_utf8", None),
+        (b"x = 1\x00", "not_utf8", None),
+        ("x = 1 # " + "y" * 300_000, "too_large", None),
+        (SOLUTION + "\ndef broken(:\n", "syntax_error", SOLUTION.count("\n") + 2),
+        ("def f():\nreturn 1\n", "syntax_error", 2),
+        ("import os\nraise ValueError('at import')\n", "import_error", 2),
+        ("import no_such_package\n", "import_error", 1),
+        ("import sys\nsys.exit(0)\n", "import_error", 2),
+    ],
+)
+def test_a_file_that_cannot_be_used(
+    make: Make, spec: Spec, content: str | bytes | None, finding: str, line: int
+) -> None:
+    found = unit_outcomes(make(content), spec)
+    assert {o.status for o in found.values()} == {Status.FAILED}
+    assert {o.finding for o in found.values()} == {finding}
+    assert all(o.got and o.hint for o in found.values())
+    location = found[UNIT_CHECKS[0]].location
+    assert (location.line if location else None) == line
+
+
+@pytest.mark.parametrize("content", ["import os\nos._exit(0)\n", "while True: pass\n"])
+def test_a_file_that_ends_the_child_when_imported(make: Make, spec: Spec, content: str) -> None:
+    spec = dataclasses.replace(spec, limits=dataclasses.replace(spec.limits, load_seconds=1))
+    found = unit_outcomes(make(content), spec)
+    assert {o.status for o in found.values()} == {Status.FAILED}
+    assert {o.finding for o in found.values()} <= {"crashed", "timeout"}
+
+
+@pytest.mark.parametrize(
+    ("function", "body", "finding"),
+    [
+        ("apply_trigger", "raise RuntimeError('my own words')", "exception"),
+        ("apply_trigger", "return None", "returned_none"),
+        ("apply_trigger", "return [1, 2]", "not_a_tensor"),
+        ("apply_trigger", "return (x + delta).double()", "wrong_dtype"),
+        ("apply_trigger", "return (x + delta).half()", "wrong_dtype"),
+        ("apply_trigger", "return (x + delta).to_sparse()", "wrong_dtype"),
+        ("apply_trigger", "return (x + delta)[0]", "wrong_shape"),
+        ("apply_trigger", "return x + delta * float('nan')", "not_finite"),
+        ("apply_trigger", "return x.new_zeros(1).expand(3, 3).exit()", "exception"),
+        ("apply_trigger", "import os; os._exit(0)", "crashed"),
+        ("apply_trigger", "import ctypes; ctypes.string_at(0)", "crashed"),
+        ("apply_trigger", "import sys; sys.exit(0)", "exception"),
+        ("apply_trigger", "raise KeyboardInterrupt", "exception"),
+        ("apply_trigger", "bytearray(8 * 2**30)", "memory_limit"),
+        ("poison_step", "return 1.0", "missing"),
+        ("poison_step", "while True: pass", "timeout"),
+        ("delta_step", "delta.data = delta.data[:, :, 1:]; delta_optimizer", "wrong_shape"),
+        ("delta_step", "delta.data.fill_(float('nan'))", "not_finite"),
+        ("attack_success_rate", "return predictions", "not_a_number"),
+        ("attack_success_rate", "return float('inf')", "not_finite"),
+        ("attack_success_rate", "return 'all of them'", "not_a_number"),
+    ],
+)
+def test_a_function_that_misbehaves(make: Make, spec: Spec, function: str, body: str, finding: str) -> None:
+    checks = [c for c in UNIT_CHECKS if f".{function}." in c]
+    found = unit_outcomes(make(with_body(function, body)), spec, checks=checks)
+    failed = [o for o in found.values() if o.status is Status.FAILED]
+    assert failed
+    assert finding in {o.finding for o in failed}
+    assert not any(o.status is Status.ERROR for o in found.values())
+    assert all(o.location is not None and o.location.file == "invisible_trigger.py" for o in failed)
+
+
+def test_a_crash_in_one_function_leaves_the_others_their_points(make: Make, spec: Spec) -> None:
+    found = unit_outcomes(make(with_body("delta_step", "import os; os._exit(1)")), spec)
+    fallen = {o.id for o in found.values() if o.status is not Status.PASSED}
+    assert fallen == {c for c in UNIT_CHECKS if ".delta_step." in c}
+
+
+def test_a_missing_function_and_a_wrong_signature_are_named(make: Make, spec: Spec) -> None:
+    source = SOLUTION.replace("def delta_step(", "def delta_stepp(").replace(
+        "def attack_success_rate(predictions: Tensor, y: Tensor, target: int)",
+        "def attack_success_rate(predictions)",
+    )
+    found = unit_outcomes(make(source), spec)
+    missing = found["invisible_trigger.delta_step.takes_optimizer_step"]
+    assert missing.finding == "missing_function"
+    assert "delta_step" in missing.got
+    wrong = found["invisible_trigger.attack_success_rate.returns_share"]
+    assert wrong.finding == "wrong_signature"
+    assert wrong.location is not None
+    assert found["invisible_trigger.poison_step.model_gradients"].status is Status.PASSED
+
+
+def test_printing_warnings_and_a_bom_are_harmless(make: Make, spec: Spec) -> None:
+    noisy = "import sys, warnings\nprint('hello')\nwarnings.warn('look out')\nprint('{\"kind\": 1}', file=sys.stderr)\n"
+    source = SOLUTION.replace("import torch
+", noisy + "import torch
+", 1)
+    assert noisy in source
+    found = unit_outcomes(make(b"\xef\xbb\xbf" + source.encode()), spec)
+    assert {o.status for o in found.values()} == {Status.PASSED}
+
+
+def test_links_and_pipes_are_not_read(make: Make, spec: Spec) -> None:
+    folder = make(None)
+    (folder / "invisible_trigger.py").symlink_to(ROOT / "solution" / "invisible_trigger.py")
+    assert unit_outcomes(folder, spec)[UNIT_CHECKS[0]].finding == "not_regular"
+    (folder / "invisible_trigger.py").unlink()
+    os.mkfifo(folder / "invisible_trigger.py")
+    assert unit_outcomes(folder, spec)[UNIT_CHECKS[0]].finding == "not_regular"
+
+
+def test_files_beside_the_submission_are_not_seen(make: Make, spec: Spec) -> None:
+    folder = make(SOLUTION.replace("import torch\n", "import torch\nimport helper\n", 1))
+    (folder / "helper.py").write_text("print('loaded')")
+    (folder / "random.py").write_text("raise SystemExit")
+    (folder / "conftest.py").write_text("raise SystemExit")
+    assert unit_outcomes(folder, spec)[UNIT_CHECKS[0]].finding == "import_error"
+
+
+def test_unit_checks_are_quick_and_never_train(spec: Spec) -> None:
+    with Grading(ROOT / "solution", spec) as grading:
+        grading.outcome(UNIT_CHECKS[0])  # starts the child
+        started = time.perf_counter()
+        for check_id in UNIT_CHECKS:
+            assert grading.outcome(check_id).status is Status.PASSED, grading.outcome(check_id)
+        assert time.perf_counter() - started < 5
+        report = grading.report_finished()
+    assert report.metrics == {}
+
+
+def test_stubs_score_nothing_and_say_so() -> None:
+    with Grading(ROOT / "assignment", load_spec()) as grading:
+        report = grading.report()
+    assert report.score == 0
+    for outcome in report.checks:
+        if outcome.part == "invisible_trigger":
+            assert outcome.finding == "not_implemented", outcome
+            assert "TODO(" in outcome.got
+        else:
+            assert outcome.reason is Reason.NOT_ATTEMPTED
+
+
+def test_a_fault_of_the_grader_is_never_a_zero(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setitem(__import__("grader.grading", fromlist=["CHECKS"]).CHECKS, UNIT_CHECKS[0], broken)
+    with Grading(ROOT / "solution", spec) as grading:
+        outcome = grading.outcome(UNIT_CHECKS[0])
+        dependent = grading.outcome("invisible_trigger.apply_trigger.clamps_to_pixel_range")
+        report = grading.report_finished()
+    assert outcome.status is dependent.status is Status.ERROR
+    assert report.status == "grader_error"
+    assert report.score is None
+
+
+def test_a_report_is_the_same_after_reading_it_back(spec: Spec, tmp_path: Path) -> None:
+    with Grading(ROOT / "solution", spec) as grading:
+        grading.outcome(UNIT_CHECKS[0])
+        report = grading.report_finished()
+    report.write(tmp_path / "report.json")
+    data = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert Report.from_json(data) == report
+    assert data["max_score"] == max_score() == 100
+    with pytest.raises(ValueError, match="damaged"):
+        Report.from_json({**data, "score": 100})
+
+
+def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grader", "grade", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--submission", "no/such/folder"], "no such folder"),
+        (["--submission", "assignment", "--spec", "none.toml"], "cannot be read"),
+        (["--submission", "assignment", "--device", "cuda"], "--in-process"),
+        (["--submission", "assignment", "--part", "nonsense"], "invalid choice"),
+        ([], "--submission"),
+    ],
+)
+def test_bad_usage_exits_with_2_and_says_why(arguments: list[str], said: str) -> None:
+    done = run_module(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_grading_exits_with_0_whatever_the_score(tmp_path: Path) -> None:
+    done = run_module("--submission", "assignment", "--report", str(tmp_path / "out"), "--lang", "zh")
+    assert done.returncode == 0, done.stderr
+    assert "TODO(apply_trigger)" in done.stdout
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["score"] == 0
+    assert report["language"] == "zh"
+    assert {part.name for part in PARTS} >= {c["part"] for c in report["checks"]}
+
+
+@pytest.mark.parametrize(
+    ("submission", "expression", "status"),
+    [
+        ("solution", "apply_trigger", 0),
+        ("assignment", "apply_trigger", 1),
+        ("no/such/folder", "apply_trigger", 4),
+    ],
+)
+def test_pytest_itself(submission: str, expression: str, status: int) -> None:
+    command = [sys.executable, "-m", "pytest", "grader/", "--submission", submission, "-k", expression, "-q"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    if status == 1:
+        assert "TODO(apply_trigger)" in done.stdout
+        assert "Traceback" not in done.stdout

@@ -1,0 +1,259 @@
+"""Each promise of the sandbox, tried from inside by code that a student might send."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grader.lockdown import Limits
+from grader.isolation import ROOT, SandboxError, available_isolation
+from grader.sandbox import ChildFailure, ChildServer, nursery
+from grader.wire import Frame
+
+ISOLATION, WHY_NOT = available_isolation()
+needs_bubblewrap = pytest.mark.skipif(ISOLATION != "bubblewrap", reason=WHY_NOT)
+SECRET = "SECRET_OF_THE_LAUNCHER"
+
+# Every function takes nothing and returns what it found, or what the attempt raised.
+SOURCE = """
+import ctypes, glob, os, resource, signal, socket, subprocess, sys, threading, time
+
+def attempt(action):
+    try:
+        return str(action())
+    except BaseException as error:
+        return f"refused: {type(error).__name__}: {error}"
+
+def write(path):
+    with open(path, "w") as file:
+        file.write("x")
+
+def writes():
+    places = ["/x", "/tmp/x", "/dev/x", "/dev/shm/x", "/home/x", "/var/tmp/x", "/grader/x", sys.prefix + "/x",
+              os.path.dirname(os.__file__) + "/x", "/proc/self/mem2"]
+    return [attempt(lambda p=p: write(p)) for p in places].__repr__()
+
+def root(): return repr(sorted(os.listdir("/")))
+def environment(): return repr(dict(os.environ)) + open("/proc/1/environ").read() + open("/proc/self/environ").read()
+def processes(): return repr([p for p in os.listdir("/proc") if p.isdigit()])
+def network(): return attempt(lambda: socket.create_connection(("127.0.0.1", 9), 1))
+def interfaces(): return attempt(lambda: open("/proc/net/dev").read())
+def fork(): return attempt(os.fork)
+def run(): return attempt(lambda: subprocess.run(["/bin/true"]))
+def signals(): return attempt(lambda: os.kill(1, signal.SIGKILL))
+def capabilities():
+    wanted = ("CapEff", "NoNewPrivs", "Seccomp:", "Uid")
+    return repr([line for line in open("/proc/self/status") if line.startswith(wanted)])
+def unshare(): return attempt(lambda: ctypes.CDLL(None, use_errno=True).unshare(0x10000000) == 0 and "unshared")
+def ptrace(): return attempt(lambda: ctypes.CDLL(None).ptrace(16, 1, 0, 0) == 0 and "attached")
+def raise_limit(): return attempt(lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1)))
+def memory(): return attempt(lambda: len(bytearray(6 * 2**30)))
+def files(): return attempt(lambda: len([open("/dev/null") for _ in range(1000)]))
+def home(): return repr([attempt(lambda p=p: os.listdir(p)) for p in ("/root", "/home", os.path.expanduser("~"))])
+def thread():
+    out = []
+    worker = threading.Thread(target=lambda: out.append("ran"))
+    worker.start(); worker.join()
+    return out[0]
+def spin():
+    while True: pass
+def ignore_and_sleep():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(3600)
+def flood():
+    for _ in range(2000): print("x" * 100_000)
+    return "printed"
+def sklearn():
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import FastICA
+    import numpy as np
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    return str(len(set(KMeans(2, n_init=2, random_state=0).fit_predict(FastICA(3, random_state=0).fit_transform(x)))))
+def torchvision():
+    import torchvision
+    return torchvision.__name__
+"""
+
+
+def start(isolation: str, *, cpu_seconds: int = 60) -> ChildServer:
+    limits = Limits(memory_bytes=4 * 2**30, cpu_seconds=cpu_seconds)
+    child = ChildServer(isolation, limits=limits, threads=1, start_seconds=60)  # type: ignore[arg-type]
+    body = {"filename": "/submission/x.py", "functions": {}}
+    assert child.ask("load", body, [np.frombuffer(SOURCE.encode(), np.uint8)], seconds=60).kind == "loaded"
+    return child
+
+
+def call(child: ChildServer, function: str, seconds: float = 30) -> str:
+    answer: Frame = child.ask("call", {"function": function, "arguments": []}, seconds=seconds)
+    assert answer.kind == "returned", answer.body
+    return str(answer.body["result"]["value"])
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and everything below it."""
+    found = [pid]
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in tasks.read_text().split():
+            found += descendants(int(child))
+    return found
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[ChildServer]:
+    if ISOLATION != "bubblewrap":
+        pytest.skip(WHY_NOT)
+    os.environ[SECRET] = "do not tell"
+    child = start("bubblewrap")
+    del os.environ[SECRET]
+    yield child
+    child.close()
+
+
+def test_nothing_can_be_written(child: ChildServer) -> None:
+    found = eval(call(child, "writes"), {})  # noqa: S307 our own list of strings
+    assert all(item.startswith("refused") for item in found), found
+
+
+def test_the_file_system_is_an_allow_list(child: ChildServer) -> None:
+    found = call(child, "root")
+    assert "submission" not in found
+    for name in ("etc'", "home", "var", "srv", "tmp", "boot", "mnt"):
+        assert f"'{name}" not in found or name == "etc'", found
+    assert "refused" in call(child, "home")
+
+
+def test_the_repository_is_not_there(child: ChildServer) -> None:
+    probe = f"""
+import os
+def look():
+    places = [{str(ROOT)!r} + "/" + p for p in ("solution", "tests", "grader", ".git", "grader/specs", "grader/data")]
+    return repr([p for p in places if os.path.exists(p)] + sorted(os.listdir("/grader/grader")))
+"""
+    body = {"filename": "/submission/y.py", "functions": {}}
+    child.ask("load", body, [np.frombuffer(probe.encode(), np.uint8)], seconds=10)
+    try:
+        found = call(child, "look")
+    finally:
+        child.ask("load", {"filename": "/submission/x.py", "functions": {}},
+                  [np.frombuffer(SOURCE.encode(), np.uint8)], seconds=10)  # fmt: skip
+    assert (
+        found
+        == "['__init__.py', 'lab', 'lockdown.py', 'nursery.py', 'optimizers.py', 'wire.py', 'worker.py']"
+    )
+
+
+def test_the_environment_is_empty(child: ChildServer) -> None:
+    found = call(child, "environment")
+    assert SECRET not in found
+    assert "PATH" not in found
+    assert str(Path.home()) not in found
+
+
+def test_other_processes_are_out_of_sight_and_reach(child: ChildServer) -> None:
+    assert len(eval(call(child, "processes"), {})) <= 3  # noqa: S307 the launcher's init, the nursery, itself
+    for function in ("signals", "ptrace", "fork", "run"):
+        found = call(child, function)
+        assert found.startswith("refused") or found == "False", (function, found)
+
+
+def test_there_is_no_network(child: ChildServer) -> None:
+    assert call(child, "network").startswith("refused")
+    assert "eth" not in call(child, "interfaces")
+
+
+def test_no_privileges_are_left_and_none_can_be_had(child: ChildServer) -> None:
+    found = call(child, "capabilities")
+    assert "CapEff:\\t0000000000000000" in found
+    assert "NoNewPrivs:\\t1" in found
+    assert "Seccomp:\\t2" in found
+    assert "Uid:\\t65534\\t65534\\t65534\\t65534" in found
+    assert call(child, "unshare") in ("False", "refused: PermissionError: [Errno 1] Operation not permitted")
+    assert call(child, "raise_limit").startswith("refused")
+
+
+def test_memory_and_files_are_limited(child: ChildServer) -> None:
+    assert call(child, "memory").startswith("refused: MemoryError")
+    assert call(child, "files").startswith("refused: OSError")
+
+
+def test_threads_and_the_allowed_packages_work(child: ChildServer) -> None:
+    assert call(child, "thread") == "ran"
+    assert call(child, "sklearn", seconds=60) == "2"
+    assert call(child, "torchvision", seconds=60) == "torchvision"
+
+
+def test_a_flood_of_output_is_harmless_and_cut(child: ChildServer) -> None:
+    assert call(child, "flood") == "printed"
+    assert len(child.output) <= 64 * 1024
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("function", ["spin", "ignore_and_sleep"])
+def test_endless_code_is_ended_and_leaves_nothing(function: str) -> None:
+    child = start("bubblewrap")
+    before = descendants(nursery("bubblewrap").process.pid)
+    started = time.monotonic()
+    with pytest.raises(ChildFailure) as caught:
+        call(child, function, seconds=1)
+    assert caught.value.finding == "timeout"
+    child.close()
+    assert time.monotonic() - started < 5
+    assert len(descendants(nursery("bubblewrap").process.pid)) == len(before) - 1
+
+
+@needs_bubblewrap
+def test_cpu_time_is_limited_even_where_wall_time_is_not() -> None:
+    child = start("bubblewrap", cpu_seconds=8)
+    with pytest.raises(ChildFailure) as caught:
+        call(child, "spin", seconds=60)
+    assert caught.value.finding == "cpu_limit"
+    child.close()
+
+
+@needs_bubblewrap
+def test_the_child_dies_with_its_parent() -> None:
+    code = (
+        "import sys, time; sys.path.insert(0, '.'); from tests.test_sandbox import descendants, nursery, start;"
+        "c = start('bubblewrap'); print(*descendants(nursery('bubblewrap').process.pid), flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    family = parent.stdout.readline().split()
+    assert len(family) == 4  # launcher, its init, nursery, worker
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in family)
+
+
+def test_a_nursery_that_died_is_replaced() -> None:
+    child = start("process")
+    nursery("process").process.kill()
+    nursery("process").process.wait()
+    with pytest.raises((ChildFailure, SandboxError)):
+        call(child, "thread")
+    child.close()
+    child = start("process")
+    assert call(child, "thread") == "ran"
+    child.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limits on Windows")
+def test_the_plain_process_is_limited_too_and_leaves_nothing() -> None:
+    child = start("process")
+    if sys.platform == "linux":
+        assert call(child, "fork").startswith("refused")
+        assert call(child, "network").startswith("refused")
+        assert call(child, "memory").startswith("refused")
+    scratch = nursery("process")._scratch
+    assert scratch.exists()
+    child.close()
+    nursery("process").close()
+    assert not scratch.exists()
