@@ -21,11 +21,18 @@ MAX_ANNOTATIONS = 10
 _SIGNS = {Status.PASSED: "✅", Status.FAILED: "❌", Status.SKIPPED: "➖", Status.ERROR: "⚠️"}
 
 
-def summary(report: Report, *, links: Mapping[str, str] | None = None, limit: int = SUMMARY_LIMIT) -> str:
+def summary(
+    report: Report,
+    *,
+    links: Mapping[str, str] | None = None,
+    advisory: bool = True,
+    limit: int = SUMMARY_LIMIT,
+) -> str:
     """The scoreboard as Markdown.
 
     Args:
         links: label -> https address, shown at the end (the artifact with the pictures, for example).
+        advisory: say that this is a self-check and not the grade that counts.
         limit: bytes that the whole text may have in UTF-8; what does not fit is left out, and that is said.
 
     Raises:
@@ -37,10 +44,10 @@ def summary(report: Report, *, links: Mapping[str, str] | None = None, limit: in
     bonus = texts.bonus_line(report)
     if bonus is not None:
         head.append(f"**{markdown(bonus)}**")
-    head += [
-        f"> {markdown(notice, 2000)}"
-        for notice in (*texts.notices(report), messages.ui("advisory", report.language))
-    ]
+    notices = [*texts.notices(report)]
+    if advisory:
+        notices.append(messages.ui("advisory", report.language))
+    head += [f"> {markdown(notice, 2000)}" for notice in notices]
     blocks = ["\n\n".join(head), *(_table(part, report) for part in texts.parts(report))]
     faults = [_fault(group, report.language) for group in texts.faults(report)]
     if faults:
@@ -52,7 +59,7 @@ def summary(report: Report, *, links: Mapping[str, str] | None = None, limit: in
 def _table(part: texts.PartGroup, report: Report) -> str:
     language = report.language
     kind = messages.ui("core" if part.core else "bonus_part", language)
-    shown = "" if report.score is None else f": {part.points} / {part.max_points}"
+    shown = "" if report.score is None else f", {part.points} / {part.max_points}"
     title = messages.ui("part_line", language, title=part.title, kind=kind)
     words = [messages.ui(key, language) for key in ("function", "check", "status", "points", "why")]
     lines = [f"### {markdown(title)}{shown}", "", f"| {' | '.join(markdown(word) for word in words)} |"]
@@ -79,15 +86,7 @@ def _tail(report: Report, links: Mapping[str, str]) -> str:
         if not address.startswith("https://") or any(c in address for c in " \n\r\t()<>"):
             raise ValueError(f"not a plain https address: {address!r}")
     lines = [f"[{markdown(label)}]({address})" for label, address in links.items()]
-    made = messages.ui(
-        "graded_with",
-        report.language,
-        grader_version=report.grader_version,
-        spec=report.spec,
-        seed=report.seed,
-        submission_hash=report.submission_hash[:12],
-    )
-    return "\n\n".join([*lines, markdown(made)])
+    return "\n\n".join([*lines, markdown(texts.provenance(report))])
 
 
 def _fit(blocks: list[str], tail: str, mark: str, limit: int) -> str:

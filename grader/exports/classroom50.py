@@ -138,7 +138,7 @@ def release_body(report: Report) -> str:
     """
     require_score(report)
     # A release text is cut at 125,000 characters.
-    return summary(report, limit=100_000)
+    return summary(report, advisory=False, limit=100_000)
 
 
 def _utc(moment: datetime) -> str:

@@ -49,8 +49,9 @@ class PartGroup:
         return sum(group.max_points for group in self.functions)
 
 
-def parts(report: Report) -> tuple[PartGroup, ...]:
+def parts(report: Report, language: str | None = None) -> tuple[PartGroup, ...]:
     """The checks of a report by part and function; parts that were not selected are left out."""
+    language = language or report.language
     groups = []
     for part in PARTS:
         outcomes = [outcome for outcome in report.checks if outcome.part == part.name]
@@ -60,12 +61,12 @@ def parts(report: Report) -> tuple[PartGroup, ...]:
         functions = tuple(
             FunctionGroup(
                 name,
-                messages.ui("outcome", report.language) if name == OUTCOME else name,
+                messages.ui("outcome", language) if name == OUTCOME else name,
                 tuple(outcome for outcome in outcomes if check(outcome.id).function == name),
             )
             for name in names
         )
-        title = messages.ui(f"part.{part.name}", report.language)
+        title = messages.ui(f"part.{part.name}", language)
         groups.append(PartGroup(part.name, title, part.core, functions))
     return tuple(groups)
 
@@ -116,28 +117,43 @@ def location(place: Location, language: str) -> str:
     return messages.ui("line", language, file=place.file, line=place.line)
 
 
-def score_line(report: Report) -> str:
+def score_line(report: Report, language: str | None = None) -> str:
     """``Score: 81 of 100``, or that there is none."""
+    language = language or report.language
     if report.score is None:
-        return messages.ui("not_graded_line", report.language)
-    return messages.ui("score_line", report.language, score=report.score, max_score=report.max_score)
+        return messages.ui("not_graded_line", language)
+    return messages.ui("score_line", language, score=report.score, max_score=report.max_score)
 
 
-def bonus_line(report: Report) -> str | None:
+def bonus_line(report: Report, language: str | None = None) -> str | None:
     """``Bonus: 12 of 50``; None where there is no bonus to earn, or no score."""
     if report.bonus is None or report.max_bonus == 0:
         return None
-    return messages.ui("bonus_line", report.language, bonus=report.bonus, max_bonus=report.max_bonus)
+    language = language or report.language
+    return messages.ui("bonus_line", language, bonus=report.bonus, max_bonus=report.max_bonus)
 
 
-def notices(report: Report) -> tuple[str, ...]:
-    """What a reader must know beside the points: the isolation where it is not the sandbox, and why a person looks."""
+def notices(report: Report, language: str | None = None) -> tuple[str, ...]:
+    """What a reader must know beside the points: the isolation where it is not the sandbox, why a person looks."""
+    language = language or report.language
     lines = []
     if report.isolation != "bubblewrap":
-        lines.append(messages.ui(f"isolation.{report.isolation}", report.language))
+        lines.append(messages.ui(f"isolation.{report.isolation}", language))
     if report.review:
-        lines.append(messages.ui("review_notice", report.language) + " " + " ".join(report.review))
+        lines.append(messages.ui("review_notice", language) + " " + " ".join(report.review))
     return tuple(lines)
+
+
+def provenance(report: Report, language: str | None = None) -> str:
+    """With what it was graded."""
+    return messages.ui(
+        "graded_with",
+        language or report.language,
+        grader_version=report.grader_version,
+        spec=report.spec,
+        seed=report.seed,
+        submission_hash=report.submission_hash[:12],
+    )
 
 
 def faults(report: Report) -> Iterator[tuple[Outcome, ...]]:

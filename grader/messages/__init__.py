@@ -112,6 +112,21 @@ def ui(key: str, language: str, **values: Value) -> str:
     return _plain("ui", key, values, language)
 
 
+def ui_or(key: str, language: str, *, default: str) -> str:
+    """Like ``ui``, with ``default`` where there is no such text (the caption of a picture that we do not know)."""
+    return _plain("ui", key, {}, language) if key in _load(language)["ui"] else default
+
+
+def template(key: str, language: str) -> str:
+    """A text of ``[ui]`` with its placeholders unfilled, for the page's own script.
+
+    Raises:
+        MessageError: no such language or key.
+    """
+    names = {name: f"{{{name}}}" for name in placeholders(_load(language)["ui"].get(key, ""))}
+    return _plain("ui", key, names, language)
+
+
 def review(key: str, values: Mapping[str, Value], language: str) -> str:
     """Why a person should look at a submission, by its key in ``[review]``.
 
