@@ -150,9 +150,7 @@ def test_a_missing_function_and_a_wrong_signature_are_named(make: Make, spec: Sp
 
 def test_printing_warnings_and_a_bom_are_harmless(make: Make, spec: Spec) -> None:
     noisy = "import sys, warnings\nprint('hello')\nwarnings.warn('look out')\nprint('{\"kind\": 1}', file=sys.stderr)\n"
-    source = SOLUTION.replace("import torch
-", noisy + "import torch
-", 1)
+    source = SOLUTION.replace("import torch\n", noisy + "import torch\n", 1)
     assert noisy in source
     found = unit_outcomes(make(b"\xef\xbb\xbf" + source.encode()), spec)
     assert {o.status for o in found.values()} == {Status.PASSED}
