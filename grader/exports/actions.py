@@ -51,7 +51,7 @@ def summary(
     blocks = ["\n\n".join(head), *(_table(part, report) for part in texts.parts(report))]
     faults = [_fault(group, report.language) for group in texts.faults(report)]
     if faults:
-        blocks += [f"### {markdown(messages.ui('details', report.language))}", *faults]
+        blocks += [f"### {markdown(texts.faults_title(report))}", *faults]
     tail = _tail(report, links or {})
     return _fit(blocks, tail, f"_{markdown(messages.ui('cut', report.language))}_", limit)
 

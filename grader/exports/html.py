@@ -97,6 +97,7 @@ def render_page(
         counts=[(status.value, statuses[status]) for status in Status],
         signs=SIGNS,
         faults=[_fault(group, language, sources or {}) for group in texts.faults(report)],
+        faults_title=texts.faults_title(report, language),
         metrics=_metrics(report, language),
         pictures=[] if pictures is None else _pictures(report, pictures, language),
         playground=None if playground is None else {

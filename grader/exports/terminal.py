@@ -90,7 +90,9 @@ class _Board:
         faults = list(texts.faults(self.report))
         if faults:
             self.console.print()
-            self.console.rule(self._text(self._ui("details"), "bold"), align="left", characters="-")
+            self.console.rule(
+                self._text(texts.faults_title(self.report), "bold"), align="left", characters="-"
+            )
         for group in faults:
             self.console.print()
             for outcome in group:

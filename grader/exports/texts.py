@@ -156,6 +156,12 @@ def provenance(report: Report, language: str | None = None) -> str:
     )
 
 
+def faults_title(report: Report, language: str | None = None) -> str:
+    """The heading over the faults: what to repair, unless only the grader itself failed."""
+    only_errors = all(outcome.status is not Status.FAILED for outcome in report.checks)
+    return messages.ui("not_graded" if only_errors else "details", language or report.language)
+
+
 def faults(report: Report) -> Iterator[tuple[Outcome, ...]]:
     """Failed checks and grader errors; those with one and the same cause (a syntax error, say) together."""
     groups: dict[tuple[object, ...], list[Outcome]] = {}
