@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -195,6 +196,10 @@ def test_files_are_short_enough_to_read():
         and (lines := len((ROOT / path).read_text(encoding="utf-8").splitlines())) > 400
     }
     assert long == {}
+
+
+def test_what_ci_runs_can_be_run():
+    assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
 def test_the_licence_names_the_terms_of_the_data():
