@@ -196,9 +196,14 @@ def _shown(value: Value) -> str | int | float:
 
 def _check_names(ids: Value, table: dict[str, Any]) -> list[str]:
     """Check ids as a student knows them: ``apply_trigger: clamps to [0, 1]``."""
-    ids = [str(item) for item in ids] if isinstance(ids, (list, tuple)) else [str(ids)]
-    titles = {name: table["checks"][name]["title"] for name in ids if name in table["checks"]}
-    return [f"{name.split('.')[1]}: {titles[name]}" if name in titles else name for name in ids]
+    names = []
+    for name in [str(item) for item in ids] if isinstance(ids, (list, tuple)) else [str(ids)]:
+        if name in table["checks"]:
+            function = name.split(".")[1]
+            function = table["ui"]["outcome"] if function == "outcome" else function
+            name = table["ui"]["check_line"].format(function=function, title=table["checks"][name]["title"])
+        names.append(name)
+    return names
 
 
 @cache
