@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from grader import messages
 from grader.contract import PARTS, max_bonus, max_score
+from grader.exports.classroom50 import Identity
 from grader.outcome import Location, Outcome, Reason, Report, Status
 
 # One string with what each reader could stumble over.
@@ -16,6 +18,17 @@ HOSTILE = (
     "::error file=x,line=1::forged\n  ::set-output name=score::100\n##[error]forged %0A::warning::forged\n"
     '=HYPERLINK("http://x";"y")\n'
     "{'scores': {'Part 1': 100}}"
+)
+WHO = Identity(
+    classroom="course",
+    assignment="backdoor-lab",
+    assignment_type="individual",
+    owner="student",
+    submission="submit/2026-11-20T10-00-00Z-abc1234",
+    commit="https://github.com/o/r/commit/abc",
+    release="https://github.com/o/r/releases/tag/s",
+    review="https://github.com/o/r/compare/a...b",
+    submitted=datetime(2026, 11, 20, 11, 0, tzinfo=UTC),
 )
 PASSED: Mapping[str, Mapping[str, Any]] = {
     "invisible_trigger.outcome.acc": {"acc": 0.9881},
