@@ -165,14 +165,14 @@ def items(kind: str) -> list[Item]:
 @cache
 def mutants() -> tuple[Mutant, ...]:
     return tuple(
-        _read_mutant(p, path) for p in PARTS for path in sorted((TESTS / "mutants" / p.name).glob("*.py"))
+        read_mutant(p, path) for p in PARTS for path in sorted((TESTS / "mutants" / p.name).glob("*.py"))
     )
 
 
 @cache
 def styles() -> tuple[Style, ...]:
     return tuple(
-        _read_style(p, path)
+        read_style(p, path)
         for p in PARTS
         for path in sorted((TESTS / "styles" / p.name).iterdir())
         if path.is_dir()
@@ -181,7 +181,7 @@ def styles() -> tuple[Style, ...]:
 
 @cache
 def hostile() -> tuple[Hostile, ...]:
-    return tuple(_read_hostile(path.parent) for path in sorted((TESTS / "hostile").glob("*/label.toml")))
+    return tuple(read_hostile(path.parent) for path in sorted((TESTS / "hostile").glob("*/label.toml")))
 
 
 @cache
@@ -191,7 +191,7 @@ def reference(part_name: str) -> str:
     return "".join(line for line in source.splitlines(keepends=True) if not line.lstrip().startswith("### "))
 
 
-def _read_mutant(part_: Part, path: Path) -> Mutant:
+def read_mutant(part_: Part, path: Path) -> Mutant:
     text = path.read_text("utf-8")
     tree = _parse(text, path)
     label = _label(_MutantLabel, _label_text(text, path), path)
@@ -214,14 +214,14 @@ def _read_mutant(part_: Part, path: Path) -> Mutant:
     )
 
 
-def _read_style(part_: Part, folder: Path) -> Style:
+def read_style(part_: Part, folder: Path) -> Style:
     path = folder / part_.filename
     if not path.is_file():
         raise CorpusError(f"{folder}: {part_.filename} is missing")
     return Style(folder.name, part_.name, _docstring(_parse(path.read_text("utf-8"), path), path), folder)
 
 
-def _read_hostile(folder: Path) -> Hostile:
+def read_hostile(folder: Path) -> Hostile:
     path = folder / "label.toml"
     label = _label(_HostileLabel, path.read_text("utf-8"), path)
     if label.row not in ROWS:
