@@ -100,6 +100,9 @@ def _environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
         "PYTHONHASHSEED": "0",
+        # Keep freed memory instead of handing every activation back to the kernel and faulting it in again
+        "MALLOC_MMAP_THRESHOLD_": str(2**28),
+        "MALLOC_TRIM_THRESHOLD_": str(2**28),
         # torch wants a directory for compiled code as soon as an optimiser is made; nothing is ever written to it
         "TORCHINDUCTOR_CACHE_DIR": str(home),
         # macOS refuses to fork a process that has loaded some of its libraries, unless it is told

@@ -7,8 +7,8 @@ tracing and new processes, the control socket is closed, and this process's memo
 Not covered: the workers of one nursery share its pid namespace, so one can see in ``/proc`` that another exists.
 
 Control messages are single JSON objects, strictly question and answer: ``start`` (with two descriptors: the worker's
-socket and the pipe for what it prints) -> ``{"pid"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it,
-or null while the worker runs.
+socket and the pipe for what it prints) -> ``{"pid"}``; ``cpu`` -> ``{"seconds"}``; ``wait`` and ``end`` ->
+``{"status"}`` as ``os.waitpid`` gives it, or null while the worker runs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import signal
 import socket
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,8 @@ def main(descriptor: int) -> None:
 def _answer(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> dict[str, Any]:
     if question["do"] == "start":
         return {"pid": _fork(question, descriptors, control)}
+    if question["do"] == "cpu":
+        return {"seconds": _cpu_seconds(question["pid"])}
     if question["do"] == "end":
         os.kill(question["pid"], signal.SIGKILL)
         return {"status": os.waitpid(question["pid"], 0)[1]}
@@ -56,6 +59,15 @@ def _answer(question: dict[str, Any], descriptors: list[int], control: socket.so
         if pid or time.monotonic() > deadline:
             return {"status": status if pid else None}
         time.sleep(0.005)
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    """CPU time that a worker has used, over all its threads; None where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _fork(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> int:

@@ -14,7 +14,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -59,6 +58,10 @@ class StepServer(Protocol):
         """
         ...
 
+    def cpu_seconds(self) -> float | None:
+        """CPU time that the child has used; None where that is not known."""
+        ...
+
     def close(self) -> None:
         """End the child, whatever it is doing; nothing of it is left."""
         ...
@@ -73,6 +76,7 @@ class Nursery:
 
     def __init__(self, isolation: Isolation) -> None:
         self._lock = threading.Lock()
+        self._started_by = os.getpid()
         self._is_ready = False
         self._scratch = Path(tempfile.mkdtemp(prefix="backdoor-lab-"))
         if isolation == "process":
@@ -91,7 +95,14 @@ class Nursery:
 
     @property
     def is_alive(self) -> bool:
+        if os.getpid() != self._started_by:  # this process was forked since, and cannot ask the system
+            return self._control.fileno() >= 0
         return self.process.poll() is None
+
+    def await_ready(self, seconds: float) -> None:
+        """Wait until it has imported torch. Raises SandboxError if that takes longer."""
+        with self._lock:
+            self._await_ready(seconds)
 
     def start(self, channel: int, output: int, *, limits: Limits, threads: int, seconds: float) -> int:
         """Fork a worker that serves frames on ``channel`` and prints to ``output``; returns its pid in there.
@@ -107,6 +118,11 @@ class Nursery:
         status: int | None = self._ask({"do": "wait", "pid": pid, "seconds": seconds}, seconds + 10)["status"]
         return status
 
+    def cpu_seconds(self, pid: int) -> float | None:
+        """CPU time that a worker has used; None where the system does not say."""
+        seconds: float | None = self._ask({"do": "cpu", "pid": pid}, 30)["seconds"]
+        return seconds
+
     def end(self, pid: int) -> None:
         """Kill a worker and wait until it is gone."""
         self._ask({"do": "end", "pid": pid}, 30)
@@ -115,19 +131,26 @@ class Nursery:
         self, question: dict[str, Any], seconds: float, descriptors: Sequence[int] = ()
     ) -> dict[str, Any]:
         with self._lock:
+            self._await_ready(seconds)
             try:
-                if not self._is_ready:
-                    self._control.settimeout(seconds)
-                    self._receive()
-                    self._is_ready = True
                 self._control.settimeout(seconds)
                 socket.send_fds(self._control, [json.dumps(question).encode()], descriptors)
                 return self._receive()
             except (OSError, ValueError) as error:
-                self.close()
-                raise SandboxError(
-                    f"the sandbox does not answer ({error!r}); it printed: {self._printed()}"
-                ) from error
+                raise self._failed(error) from error
+
+    def _await_ready(self, seconds: float) -> None:
+        try:
+            if not self._is_ready:
+                self._control.settimeout(seconds)
+                self._receive()
+                self._is_ready = True
+        except (OSError, ValueError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> SandboxError:
+        self.close()
+        return SandboxError(f"the sandbox does not answer ({error!r}); it printed: {self._printed()}")
 
     def _receive(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._control.recv(4096))
@@ -165,6 +188,11 @@ def nursery(isolation: Isolation) -> Nursery:
     if not held or not held[0].is_alive:
         held[:] = [Nursery(isolation)]
     return held[0]
+
+
+def adopt(held: Nursery, isolation: Isolation) -> None:
+    """Take over the nursery of the process that this one was forked from, which must not use it meanwhile."""
+    _nursery_of(isolation, os.getpid())[:] = [held]
 
 
 class ChildServer:
@@ -205,6 +233,9 @@ class ChildServer:
         if answer.nonce != nonce:
             raise ChildFailure("protocol", {"message": "an answer to a question that was not asked"})
         return answer
+
+    def cpu_seconds(self) -> float | None:
+        return self._nursery.cpu_seconds(self._pid) if self._channel is not None and self._pid else None
 
     def _start(self) -> Channel:
         """Fork the worker; only now, so that the nursery imports torch while the parent does other things."""
@@ -274,6 +305,9 @@ class LocalServer:
         # Copies, as a pipe would make them: what the student's code writes into must not be the parent's own.
         answer = self._session.handle(Frame(kind, body, tuple(np.array(a) for a in arrays)))
         return replace(answer, arrays=tuple(np.array(a) for a in answer.arrays))
+
+    def cpu_seconds(self) -> float | None:
+        return None
 
     def close(self) -> None:
         pass

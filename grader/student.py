@@ -210,6 +210,10 @@ class StudentModule:
             "step", {}, [parameters, x, y], seconds=self._limits.step_seconds, blame="poison_step"
         )
 
+    def cpu_seconds(self) -> float | None:
+        """CPU time that the child has used; None where that is not known."""
+        return None if self._server is None else self._server.cpu_seconds()
+
     def close(self) -> None:
         if self._server is not None:
             self._server.close()

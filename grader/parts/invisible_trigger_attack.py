@@ -39,6 +39,10 @@ SHOWN = 500
 """Test images on which PSNR and SSIM are averaged (SSIM is slow)."""
 
 
+class MachineTooBusy(Exception):
+    """Training did not end in time, and the student's code is not the reason: a grader error."""
+
+
 @dataclass(frozen=True)
 class Attack:
     """What training left, and how it does on the test images."""
@@ -79,7 +83,7 @@ class ChildStepper:
 
     def poison_step(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
         if time.monotonic() > self._deadline:
-            raise Finding("timeout", seconds=self._run.spec.limits.run_seconds)
+            self._too_slow()
         self.step += 1
         parameters = list(model.parameters())
         flat = torch.cat([p.detach().reshape(-1) for p in parameters])
@@ -93,6 +97,16 @@ class ChildStepper:
         if self._rng.random() < self._spec.audit_share:
             self._audit(model, x, y)
         return loss
+
+    def _too_slow(self) -> None:
+        """Blame the student's code only if it was computing most of the time; a busy machine must not cost points."""
+        limit = self._run.spec.limits.run_seconds
+        used = self._run.student.cpu_seconds()
+        if used is not None and used < limit / 2:
+            raise MachineTooBusy(
+                f"training took over {limit:.0f} s, of which the student's code got {used:.0f} s of CPU"
+            )
+        raise Finding("timeout", seconds=limit)
 
     def delta_step(self) -> None:
         self._shadow_optimizer.step()

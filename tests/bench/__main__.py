@@ -1,0 +1,237 @@
+"""Prints the benchmarks of ``make bench``; figures in the README come from here.
+
+    python -m tests.bench [steps|usual|grade ...] [--runs 5]
+
+- ``steps``: the same training steps through the sandbox and in one process, turn by turn.
+- ``usual``: our training against the usual course code, both to the public spec's thresholds.
+- ``grade``: one whole grading of the reference solution, by phase, with its peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import gzip
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import solution.invisible_trigger as reference
+from grader.contract import INVISIBLE_TRIGGER
+from grader.grading import Grading
+from grader.isolation import ROOT, available_isolation
+from grader.lab.data import DATA_DIR, Images, load_mnist
+from grader.lab.metrics import accuracy, attack_success_rate, predict
+from grader.lab.models import LeNet5
+from grader.lab.training import AttackSettings, LocalStepper, Stepper, clean_start, train_backdoor
+from grader.parts.invisible_trigger_attack import ChildStepper
+from grader.spec import Spec, load_spec
+from tests.bench import usual_course_code
+
+
+def summary(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):7.2f} s (min {min(seconds):.2f}, max {max(seconds):.2f}, {len(seconds)} runs)"
+
+
+def local_stepper(spec: Spec) -> LocalStepper:
+    part = spec.invisible_trigger
+    return LocalStepper(
+        reference, shape=(1, 28, 28), target=part.target, epsilon=part.epsilon,
+        learning_rate=part.attack.delta_learning_rate,
+    )  # fmt: skip
+
+
+def bench_steps(runs: int, steps: int = 100) -> None:
+    """The step loop alone: sandboxed and audited, against one process with as many threads as the child has."""
+    spec = load_spec()
+    attack = dataclasses.replace(spec.invisible_trigger.attack, steps=steps)
+    train = load_mnist("train")
+    start = clean_start(spec.invisible_trigger.clean, spec.invisible_trigger.clean_seed, train)
+    sandboxed: list[float] = []
+    unaudited: list[float] = []
+    local: list[float] = []
+    silent = dataclasses.replace(
+        spec, invisible_trigger=dataclasses.replace(spec.invisible_trigger, audit_share=0.0)
+    )
+    for run in range(runs + 1):
+        for times, chosen in ((sandboxed, spec), (unaudited, silent)):
+            with Grading(ROOT / "solution", chosen) as grading:
+                grading.outcome(INVISIBLE_TRIGGER.checks[0].id)  # the child is up and has the file
+                torch.set_num_threads(spec.threads.parent)
+                stepper = ChildStepper(grading._runs["invisible_trigger"])
+                times.append(_time_loop(copy.deepcopy(start), stepper, attack, train, run))
+        torch.set_num_threads(spec.threads.child)
+        local.append(_time_loop(copy.deepcopy(start), local_stepper(spec), attack, train, run))
+    sandboxed, unaudited, local = sandboxed[1:], unaudited[1:], local[1:]  # the first of each warms up
+    print(f"{steps} steps of the attack, batch {attack.batch_size}:")
+    print(f"  in one process              {summary(local)}")
+    for name, times in (
+        ("through the sandbox, audited", sandboxed),
+        ("through the sandbox, no audit", unaudited),
+    ):
+        ratio = statistics.median(a / b for a, b in zip(times, local, strict=True))
+        print(f"  {name:29}{summary(times)}  ratio {ratio:.2f}")
+
+
+def _time_loop(model: LeNet5, stepper: Stepper, attack: AttackSettings, train: Images, seed: int) -> float:
+    """Seconds of the training loop, the model's copying and loading left out."""
+    generator = torch.Generator().manual_seed(seed)
+    started = time.perf_counter()
+    train_backdoor(model, stepper, train, attack, generator)
+    return time.perf_counter() - started
+
+
+def bench_usual(runs: int) -> None:
+    """Time to the thresholds: ours (a fixed number of steps, in one process) against the usual course code."""
+    spec = load_spec()
+    part = spec.invisible_trigger
+    train, test = load_mnist("train"), load_mnist("test")
+    start = clean_start(part.clean, part.clean_seed, train)
+    torch.set_num_threads(2)
+
+    def reached(model: nn.Module, delta: Tensor) -> bool:
+        acc = accuracy(predict(model, test.x), test.y).value
+        triggered = predict(model, (test.x + delta).clamp(0, 1))
+        return (
+            acc >= part.thresholds.acc
+            and attack_success_rate(triggered, test.y, part.target).value >= part.thresholds.asr
+        )
+
+    ours, usual, steps = [], [], []
+    for run in range(runs):
+        model, stepper = copy.deepcopy(start), local_stepper(spec)
+        ours.append(_time_loop(model, stepper, part.attack, train, run))
+        if not reached(model, stepper.delta):
+            raise RuntimeError(f"run {run}: our own training missed the thresholds")
+        with tempfile.TemporaryDirectory() as folder:
+            root = _torchvision_root(Path(folder))
+            plain = copy.deepcopy(start).to(memory_format=torch.contiguous_format)
+            seconds, count = usual_course_code.train(
+                plain, root, target=part.target, epsilon=part.epsilon, seed=run, reached=reached
+            )
+        usual.append(seconds)
+        steps.append(count)
+    print(f"to ACC >= {part.thresholds.acc} and ASR >= {part.thresholds.asr}, from the same clean start:")
+    print(f"  usual course code           {summary(usual)}, {statistics.median(steps):.0f} steps")
+    print(f"  ours, {part.attack.steps} steps             {summary(ours)}")
+    print(
+        f"  ratio ours / usual          {statistics.median(a / b for a, b in zip(ours, usual, strict=True)):.2f}"
+    )
+
+
+def _torchvision_root(folder: Path) -> Path:
+    """torchvision reads the unpacked files."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in (DATA_DIR / "MNIST" / "raw").glob("*.gz"):
+        (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    return folder
+
+
+def bench_grade(runs: int) -> None:
+    """``python -m grader grade`` on the solution, with pictures, as a user starts it."""
+    totals, training, memory = [], [], []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [
+                sys.executable,
+                "-m",
+                "grader",
+                "grade",
+                "--submission",
+                "solution",
+                "--report",
+                folder,
+            ]
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            memory.append(peak_pss(process))
+            totals.append(time.perf_counter() - started)
+            report = (Path(folder) / "report.json").read_text(encoding="utf-8")
+        training.append(json.loads(report)["metrics"]["invisible_trigger"]["training_seconds"])
+    rest = [a - b for a, b in zip(totals, training, strict=True)]
+    print("one grading of the reference solution, with report and pictures:")
+    print(f"  in all                      {summary(totals)}")
+    print(f"  training (audited)          {summary(training)}")
+    print(f"  everything else             {summary(rest)}")
+    print(f"  peak PSS of all processes   {max(memory) / 2**20:7.0f} MiB")
+
+
+def peak_pss(process: subprocess.Popen[bytes]) -> int:
+    """Largest sum of the proportional set sizes of a process and all its descendants, sampled ten times a second."""
+    peak = 0
+    done = threading.Event()
+
+    def sample() -> None:
+        nonlocal peak
+        while not done.wait(0.1):
+            peak = max(peak, sum(_pss(pid) for pid in _family(process.pid)))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    process.wait()
+    done.set()
+    sampler.join()
+    return peak
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            for child in tasks.read_text().split():
+                found += _family(int(child))
+        except OSError:  # it ended between two looks
+            continue
+    return found
+
+
+def _pss(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+BENCHMARKS: dict[str, Callable[[int], None]] = {
+    "steps": bench_steps,
+    "usual": bench_usual,
+    "grade": bench_grade,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--runs", type=int, default=5, help="of each alternative")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
+          f"{torch.backends.cpu.get_cpu_capability()}, isolation {available_isolation()[0]}")  # fmt: skip
+    for name in options.names or BENCHMARKS:
+        print()
+        BENCHMARKS[name](options.runs)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
