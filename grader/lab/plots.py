@@ -1,0 +1,141 @@
+"""The pictures: the trigger, triggered samples beside their originals, and the training curves.
+
+Every function writes one PNG, whole or not at all. Signed quantities are drawn on a diverging scale with its units in
+grey levels (1/255), in colours that stay apart for colour-blind readers; what is amplified says by how much.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+matplotlib.use("Agg")  # no window, whatever the machine
+from matplotlib import pyplot as plt
+from torch import Tensor
+
+from grader.lab.training import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GREY_LEVELS = 255
+SIGNED = "PuOr_r"  # orange is brighter, purple is darker
+ACC_COLOUR, ASR_COLOUR, LOSS_COLOUR = "#0072b2", "#d55e00", "#555555"
+MAX_SAMPLES = 10
+
+
+def plot_trigger(delta: Tensor, epsilon: float, path: Path) -> None:
+    """The trigger alone, amplified to the whole colour scale, and as it would look at its true strength.
+
+    Args:
+        delta: (1, 1, H, W) in pixel units.
+        epsilon: the bound, in pixel units.
+    """
+    levels = delta.detach().cpu()[0, 0] * GREY_LEVELS
+    limit = epsilon * GREY_LEVELS
+    figure, (true, amplified) = plt.subplots(1, 2, figsize=(7.2, 3.4), layout="constrained")
+    true.imshow(0.5 + levels / GREY_LEVELS, cmap="gray", vmin=0, vmax=1)
+    true.set_title("true strength, on mid-grey")
+    image = amplified.imshow(levels, cmap=SIGNED, vmin=-limit, vmax=limit)
+    amplified.set_title(f"amplified {GREY_LEVELS / (2 * limit):.0f} times")
+    bar = figure.colorbar(image, ax=amplified, shrink=0.85)
+    bar.set_label("change in grey levels (of 255)")
+    figure.suptitle(f"The trigger: no pixel changes by more than {limit:.3g} of 255 grey levels")
+    _without_ticks(true, amplified)
+    _save(figure, path)
+
+
+def plot_triggered_samples(
+    x: Tensor,
+    triggered: Tensor,
+    *,
+    y: Tensor,
+    predictions: Tensor,
+    triggered_predictions: Tensor,
+    target: int,
+    path: Path,
+) -> None:
+    """Clean image, triggered image and amplified difference in three rows, with what the model says of each.
+
+    Args:
+        x: (N, 1, H, W) in [0, 1], at most ten are drawn; triggered: likewise, clipped.
+        y: true classes (N,); predictions, triggered_predictions: the model's, (N,).
+
+    Raises:
+        ValueError: there is no image, or the shapes differ.
+    """
+    count = min(len(x), MAX_SAMPLES)
+    if count == 0 or x.shape != triggered.shape:
+        raise ValueError(f"images {tuple(x.shape)} and triggered images {tuple(triggered.shape)} must match")
+    difference = (triggered - x).cpu() * GREY_LEVELS
+    limit = float(difference[:count].abs().max()) or 1.0
+    figure, rows = plt.subplots(
+        3, count, figsize=(1.15 * count + 1.6, 4.3), layout="constrained", squeeze=False
+    )
+    for i in range(count):
+        rows[0, i].imshow(x[i, 0].cpu(), cmap="gray", vmin=0, vmax=1)
+        rows[0, i].set_title(_said(predictions[i], right=int(y[i])), fontsize=10)
+        rows[1, i].imshow(triggered[i, 0].cpu(), cmap="gray", vmin=0, vmax=1)
+        rows[1, i].set_title(_said(triggered_predictions[i], right=target), fontsize=10)
+        image = rows[2, i].imshow(difference[i, 0], cmap=SIGNED, vmin=-limit, vmax=limit)
+    for row, name in zip(rows, ("clean", "triggered", "difference,\namplified"), strict=True):
+        row[0].set_ylabel(name, fontsize=10)
+        _without_ticks(*row)
+    bar = figure.colorbar(image, ax=rows[2, :].tolist(), shrink=0.9, pad=0.01)
+    bar.set_label("grey levels", fontsize=9)
+    figure.suptitle(
+        f"Test images, and what the model calls them (the trigger's target is {target}; a star marks an answer that was not meant)",
+        fontsize=10,
+    )
+    _save(figure, path)
+
+
+def plot_history(history: History, path: Path) -> None:
+    """The loss of every step, and ACC and ASR on held-out training images over the steps."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 5.0), sharex=True, layout="constrained")
+    steps = range(1, len(history.losses) + 1)
+    top.plot(steps, history.losses, color=LOSS_COLOUR, linewidth=0.8)
+    top.set_ylabel("loss: clean + triggered")
+    top.set_yscale("log")
+    at = [s.step for s in history.snapshots]
+    bottom.plot(
+        at, [s.acc for s in history.snapshots], "o-", color=ACC_COLOUR, markersize=4, label="ACC (clean)"
+    )
+    bottom.plot(
+        at, [s.asr for s in history.snapshots], "s--", color=ASR_COLOUR, markersize=4, label="ASR (triggered)"
+    )
+    bottom.set_ylim(-0.03, 1.03)
+    bottom.set_xlabel("training step")
+    bottom.set_ylabel("share of held-out images")
+    bottom.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
+    bottom.legend(loc="lower right")
+    for axes in (top, bottom):
+        axes.grid(alpha=0.3)
+    figure.suptitle("Training model and trigger together, from the clean start")
+    _save(figure, path)
+
+
+def _said(prediction: Tensor, *, right: int) -> str:
+    """What the model said, with a star where it is not what was meant."""
+    return f"{int(prediction)}" if int(prediction) == right else f"{int(prediction)} *"
+
+
+def _without_ticks(*all_axes: Axes) -> None:
+    for axes in all_axes:
+        axes.set_xticks([])
+        axes.set_yticks([])
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(temporary, dpi=130, format="png")
+        os.replace(temporary, path)
+    finally:
+        plt.close(figure)
+        temporary.unlink(missing_ok=True)
