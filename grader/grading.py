@@ -152,6 +152,12 @@ class Grading:
         )
 
     @property
+    def attack(self) -> invisible_trigger_attack.Attack | None:
+        """The trained backdoor of part 1, where training ran to its end."""
+        found = self._runs["invisible_trigger"].memo.get("attack")
+        return found if isinstance(found, invisible_trigger_attack.Attack) else None
+
+    @property
     def output(self) -> str:
         """What the student's code printed; nothing under a hidden spec."""
         return "" if self.spec.hidden else "".join(run.student.output for run in self._runs.values())

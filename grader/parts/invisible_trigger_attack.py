@@ -224,13 +224,18 @@ def _evaluate(run: PartRun, model: LeNet5, delta: Tensor, history: History, test
     return result
 
 
+def one_of_each_digit(test: Images) -> Tensor:
+    """Positions of the first test image of each class, (10,)."""
+    return torch.tensor([int((test.y == digit).nonzero()[0]) for digit in range(10)])
+
+
 def _draw(run: PartRun, result: Attack, test: Images) -> None:
     """The pictures of the report: the trigger, one test image a class with and without it, the training curves."""
     from grader.lab import plots  # slow to import, and not every grading draws
 
     assert run.pictures_directory is not None
     spec, folder = run.spec.invisible_trigger, run.pictures_directory
-    shown = torch.tensor([int((test.y == digit).nonzero()[0]) for digit in range(10)])
+    shown = one_of_each_digit(test)
     plots.plot_trigger(result.delta, spec.epsilon, folder / "trigger.png")
     plots.plot_triggered_samples(
         test.x[shown], (test.x[shown] + result.delta).clamp(0, 1), y=test.y[shown],
