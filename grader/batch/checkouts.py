@@ -1,0 +1,132 @@
+"""Read a few files of a git checkout at a recorded commit, and let nothing that lies in the checkout act.
+
+A checkout may have been made by the student, ``.git`` and all. So git never runs *in* it: it runs in an empty
+repository of our own, and is only pointed at the checkout's store of objects. The checkout's configuration, hooks,
+filters, attributes, refs and remotes are never read, which leaves nothing to run and nothing to fetch. A store that
+borrows objects from elsewhere on this machine (``alternates``) is refused.
+
+Dates are not looked at, since author and committer dates are whatever the student wants. What counts is the commit
+that the *server* had recorded at the deadline.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+GIT_SECONDS = 30.0
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_REGULAR = ("100644", "100755")
+
+
+class CheckoutProblem(Exception):
+    """The commit cannot be read; the message says why, for the instructor."""
+
+
+def is_commit(text: str) -> bool:
+    """A full commit hash (a short one or a branch could mean something else tomorrow)."""
+    return _COMMIT.fullmatch(text) is not None
+
+
+def is_checkout(path: Path) -> bool:
+    """A folder with ``.git`` in it, or a bare repository."""
+    return os.path.lexists(path / ".git") or ((path / "HEAD").is_file() and (path / "objects").is_dir())
+
+
+def read_commit(
+    checkout: Path, commit: str, paths: Iterable[str], *, largest: int
+) -> dict[str, bytes | None]:
+    """The files at these paths as the commit has them.
+
+    Args:
+        largest: bytes; of a larger file the result has one byte more than this, and they are not the file's.
+
+    Returns:
+        path -> content for the paths that the commit has; None where it is no regular file (a link, a folder).
+
+    Raises:
+        CheckoutProblem: the commit is not there, or the checkout is not a plain one.
+    """
+    store = _object_store(checkout)
+    # -l: with sizes, before anything is unpacked
+    listing = _git(store, commit, "ls-tree", "-z", "-l", "--full-tree", f"{commit}^{{commit}}", "--", *paths)
+    found: dict[str, bytes | None] = {}
+    for line in listing.decode("utf-8", "replace").split("\0"):
+        if not line:
+            continue
+        about, _, path = line.partition("\t")
+        mode, _, name, size = about.split()
+        if mode not in _REGULAR:
+            found[path] = None
+        elif int(size) > largest:
+            found[path] = b" " * (largest + 1)
+        else:
+            found[path] = _git(store, commit, "cat-file", "blob", name)
+    return found
+
+
+def _object_store(checkout: Path) -> Path:
+    directory = checkout / ".git" if os.path.lexists(checkout / ".git") else checkout
+    objects = directory / "objects"
+    if any(p.is_symlink() for p in (checkout, directory, objects)) or not objects.is_dir():
+        raise CheckoutProblem("its .git is not a plain folder (a link, a worktree or a submodule)")
+    borrowed = [objects / "info" / name for name in ("alternates", "http-alternates")]
+    inside = [path for place in (objects, objects / "pack") if place.is_dir() for path in place.iterdir()]
+    if any(os.path.lexists(p) for p in borrowed) or any(p.is_symlink() for p in inside):
+        raise CheckoutProblem("its .git borrows objects from elsewhere (alternates or links)")
+    return objects
+
+
+def _git(store: Path, commit: str, *arguments: str) -> bytes:
+    try:
+        own = _own_repository("sha1" if len(commit) == 40 else "sha256")
+        done = subprocess.run(
+            ["git", *arguments], cwd=own, stdin=subprocess.DEVNULL, capture_output=True, timeout=GIT_SECONDS,
+            env={**_environment(), "GIT_DIR": own, "GIT_OBJECT_DIRECTORY": str(store.absolute())},
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise CheckoutProblem("git is not installed on this machine") from None
+    except subprocess.SubprocessError as error:
+        raise CheckoutProblem(f"git does not work: {error}") from None
+    if done.returncode != 0:
+        why = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise CheckoutProblem(f"commit {commit} is not in it: {why[-1] if why else 'git failed'}"[:300])
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """No configuration but the defaults, nothing fetched, nobody asked."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        **({"SYSTEMROOT": os.environ["SYSTEMROOT"]} if "SYSTEMROOT" in os.environ else {}),
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="backdoor-lab-git-")
+
+
+@cache
+def _own_repository(algorithm: str) -> str:
+    """An empty bare repository that lends git a configuration."""
+    path = Path(_scratch().name) / algorithm
+    subprocess.run(
+        ["git", "init", "--quiet", "--bare", "--template=", f"--object-format={algorithm}", str(path)],
+        env=_environment(), check=True, capture_output=True, timeout=GIT_SECONDS, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return str(path)

@@ -1,0 +1,287 @@
+"""What was handed in: folders, zip files and git checkouts become the bytes of the contract's files, and nothing else.
+
+Nothing is ever unpacked: of an archive or a checkout only the files that the contract names are read, each up to the
+size limit of a submission, so an entry called ``../../x``, a link or a bomb has nowhere to go. Each is looked for at
+the top, in ``assignment/``, or in both places below a single top-level folder, which is what zips of a repository have.
+
+What cannot be taken is not graded and is no zero: the entry says why, and a person decides.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from grader.batch.checkouts import CheckoutProblem, is_checkout, read_commit
+from grader.contract import PARTS
+from grader.submission import MAX_SOURCE, read_submission
+
+MAX_ARCHIVE = 32 * 2**20  # bytes of a zip file; its table of contents is read whole
+MAX_ENTRIES = 20_000
+FILENAMES = tuple(part.filename for part in PARTS)
+RESERVED = frozenset({"grades.csv", "summary.json", "changes.csv"})
+# What operating systems and archivers leave lying about.
+_LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+_UNUSABLE_LOGIN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]|^[.\s~-]|[.\s]$")
+_ZIP_TROUBLE = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, OSError, EOFError),
+    *(ValueError, OverflowError, RuntimeError, NotImplementedError, KeyError),
+)
+
+Files = Mapping[str, bytes | None]
+"""File name -> content; None where something of that name is no regular file."""
+
+
+class IntakeProblem(Exception):
+    """This submission cannot be taken; the message says why, for the instructor."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One submission as it was found.
+
+    Attributes:
+        login: whose it is: the name of its folder or zip file.
+        source: where it lies.
+        kind: ``folder``, ``zip`` or ``git``.
+        files: what is graded; empty where there is a problem.
+        hash: the submission's hash as every report has it; "" where there is a problem.
+        commit: the recorded commit that the files were read at.
+        problem: why it cannot be taken, or None.
+        notes: odd things that change nothing, but that a person may want to know.
+    """
+
+    login: str
+    source: Path
+    kind: str
+    files: Files
+    hash: str = ""
+    commit: str | None = None
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Class:
+    """Everything in a folder of submissions; ``ignored`` are the names that are no submissions."""
+
+    entries: tuple[Entry, ...]
+    ignored: tuple[str, ...]
+
+
+def take_class(directory: Path, *, commits: Mapping[str, str] | None = None, login_prefix: str = "") -> Class:
+    """Read every submission in a folder, by login.
+
+    Args:
+        commits: login (case folded) -> commit that the server had at the deadline. With it, only git checkouts are
+            taken, and only at their recorded commit.
+        login_prefix: what precedes the login in every name, e.g. the assignment's.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    entries, ignored = [], []
+    for path in sorted(directory.iterdir(), key=lambda p: p.name):
+        if path.name.startswith(".") or path.name.lower() in _LITTER or _kind(path) is None:
+            ignored.append(path.name)
+        else:
+            entries.append(_take(path, commits, login_prefix))
+    counts = Counter(entry.login.casefold() for entry in entries)
+    return Class(
+        tuple(_refused(e, "two submissions have this login") if counts[e.login.casefold()] > 1 else e
+              for e in entries),
+        tuple(ignored),
+    )  # fmt: skip
+
+
+def write_files(files: Files, directory: Path) -> None:
+    """Lay the files out as a plain submission; what is no regular file becomes a folder of that name."""
+    directory.mkdir(parents=True)
+    for name, content in files.items():
+        if content is None:
+            (directory / name).mkdir()
+        else:
+            (directory / name).write_bytes(content)
+
+
+def _refused(entry: Entry, problem: str) -> Entry:
+    return replace(entry, files={}, hash="", problem=problem)
+
+
+def _kind(path: Path) -> str | None:
+    if path.is_symlink():
+        return "link"
+    if path.is_dir():
+        return "git" if is_checkout(path) else "folder"
+    return "zip" if path.suffix.lower() == ".zip" else None
+
+
+def _login(path: Path, kind: str, prefix: str) -> str:
+    name = path.stem if kind == "zip" else path.name
+    if kind == "git":
+        name = name.removesuffix(".git")  # a bare repository
+    return unicodedata.normalize("NFC", name.removeprefix(prefix))
+
+
+def _take(path: Path, commits: Mapping[str, str] | None, prefix: str) -> Entry:
+    kind = _kind(path) or ""
+    login = _login(path, kind, prefix)
+    entry = Entry(login, path, kind, {})
+    try:
+        if not is_login(login):
+            raise IntakeProblem("its name cannot be a login: rename it")
+        if kind == "link":
+            raise IntakeProblem("a symbolic link is not followed")
+        commit, notes = None, list[str]()
+        if commits is not None:
+            commit = commits.get(login.casefold())
+            files = _at_commit(path, kind, commit)
+        else:
+            files, notes = _read_zip(path) if kind == "zip" else _read_folder(path)
+        if not files:
+            raise IntakeProblem(f"there is no {', '.join(FILENAMES)} in it")
+        return replace(entry, files=files, hash=_hash(files), commit=commit, notes=tuple(notes))
+    except (IntakeProblem, CheckoutProblem) as problem:
+        return replace(entry, problem=str(problem))
+    except OSError as error:
+        return replace(entry, problem=f"cannot be read: {error.strerror or error}")
+
+
+def is_login(text: str) -> bool:
+    """Whether a text can name a folder of results and a line of a table, on every system."""
+    return (
+        0 < len(text.encode("utf-8", "surrogatepass")) <= 120
+        and not _UNUSABLE_LOGIN.search(text)
+        and text.isprintable()
+        and text.lower() not in RESERVED
+    )
+
+
+def _at_commit(path: Path, kind: str, commit: str | None) -> Files:
+    if commit is None:
+        raise IntakeProblem("the list of commits has none for this login")
+    if kind != "git":
+        raise IntakeProblem("it is no git checkout, so it cannot be read at its recorded commit")
+    places = [*FILENAMES, *(f"assignment/{name}" for name in FILENAMES)]
+    found = read_commit(path, commit, places, largest=MAX_SOURCE)
+    return _first_place(found, ("", "assignment/"))
+
+
+def _first_place(found: Files, places: Iterable[str]) -> dict[str, bytes | None]:
+    """The contract's files of the first place that has any; never some from here and some from there."""
+    for place in places:
+        files = {name: found[place + name] for name in FILENAMES if place + name in found}
+        if files:
+            return files
+    return {}
+
+
+def _hash(files: Files) -> str:
+    with tempfile.TemporaryDirectory(prefix="backdoor-lab-") as scratch:
+        write_files(files, Path(scratch) / "submission")
+        return read_submission(Path(scratch) / "submission").hash
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def _read_folder(path: Path) -> tuple[Files, list[str]]:
+    below = [p for p in path.iterdir() if p.name.lower() not in _LITTER and not p.name.startswith(".")]
+    folders = [p for p in below if p.is_dir() and not p.is_symlink()]
+    places = [path, path / "assignment"]
+    if len(folders) == 1:
+        places += [folders[0], folders[0] / "assignment"]
+    for place in places:
+        # a link in the way could lead anywhere on this machine
+        if not place.is_symlink() and place.is_dir() and (files := _read_place(place)):
+            return files, []
+    archives = [p for p in below if p.suffix.lower() == ".zip" and not p.is_symlink()]
+    if len(archives) == 1:  # some course platforms make a folder around the zip
+        return _read_zip(archives[0])
+    return {}, []
+
+
+def _read_place(place: Path) -> dict[str, bytes | None]:
+    return {name: _read_regular(place / name) for name in FILENAMES if os.path.lexists(place / name)}
+
+
+def _read_regular(path: Path) -> bytes | None:
+    """Up to one byte more than a submission may have; neither follows a link nor waits on a pipe."""
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return None
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        return file.read(MAX_SOURCE + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+
+
+# --- zip files -------------------------------------------------------------------------------------------------------
+
+
+def _read_zip(path: Path) -> tuple[Files, list[str]]:
+    """The contract's files of a zip, each read up to the size limit whatever the archive says of its size."""
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise IntakeProblem("the zip is no regular file")
+    if status.st_size > MAX_ARCHIVE:
+        raise IntakeProblem(f"the zip is larger than {MAX_ARCHIVE // 2**20} MiB")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read_archive(archive)
+    except _ZIP_TROUBLE as error:
+        raise IntakeProblem(f"the zip cannot be read: {error}") from None
+
+
+def _read_archive(archive: zipfile.ZipFile) -> tuple[Files, list[str]]:
+    infos = archive.infolist()
+    if len(infos) > MAX_ENTRIES:
+        raise IntakeProblem(f"the zip has more than {MAX_ENTRIES} entries")
+    names = [(info.filename.replace("\\", "/"), info) for info in infos]
+    leaving = [name for name, _ in names if name.startswith("/") or ".." in PurePosixPath(name).parts]
+    notes = [f"{len(leaving)} names in the zip lead out of it, e.g. {leaving[0]!r}"] if leaving else []
+    tops = {name.split("/")[0] for name, _ in names if "/" in name and name[0] not in "./"}
+    tops = {top for top in tops if top.lower() not in _LITTER}
+    places = ["", "assignment/", *(f"{top}/{sub}" for top in tops if len(tops) == 1
+                                   for sub in ("", "assignment/"))]  # fmt: skip
+    wanted: dict[str, list[zipfile.ZipInfo]] = {}
+    for name, info in names:
+        place, _, last = name.rstrip("/").rpartition("/")
+        if last in FILENAMES and (f"{place}/" if place else "") in places:
+            wanted.setdefault(name.rstrip("/"), []).append(info)
+    twice = [name for name, found in wanted.items() if len(found) > 1]
+    if twice:  # which of them counts is a matter of who unpacks it
+        raise IntakeProblem(f"the zip has {twice[0]} twice")
+    chosen = _first_place(dict.fromkeys(wanted, b""), places)
+    place = next((p for p in places if any(p + name in wanted for name in chosen)), "")
+    return {name: _read_member(archive, wanted[place + name][0]) for name in chosen}, notes
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | None:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if info.is_dir() or kind not in (0, stat.S_IFREG):
+        return None
+    if info.flag_bits & 0x1:
+        raise IntakeProblem("the zip is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise IntakeProblem("the zip is compressed in an uncommon way; stored and deflated files are taken")
+    with archive.open(info) as file:
+        return file.read(MAX_SOURCE + 1)
+
+
+def identical(entries: Sequence[Entry]) -> list[list[str]]:
+    """Groups of logins that handed in the same bytes."""
+    groups: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.problem is None:
+            groups.setdefault(entry.hash, []).append(entry.login)
+    return [logins for logins in groups.values() if len(logins) > 1]

@@ -1,0 +1,177 @@
+"""What a class's results folder holds: a folder for each login, and ``grades.csv``.
+
+All of it is made from the ledger and can be made again; nothing here decides anything. What a person decided (an
+override) stays in its own columns, beside the grader's score and never in a report.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.batch.intake import Entry, is_login
+from grader.batch.ledger import GRADED, INTAKE_PROBLEM, SET_ASIDE, Ledger, Record
+from grader.batch.lists import Override, Student
+from grader.batch.run import Task
+from grader.exports import html, table
+from grader.exports.escaping import csv_text, one_line
+from grader.outcome import Report, write_whole
+
+NO_SUBMISSION, UNFINISHED = "no_submission", "unfinished"
+_PERSON = ("login", "student_id", "name", "status")
+_COUNTS = ("final_score", "final_bonus", "override_score", "override_bonus", "override_reason", "override_by")
+_GRADER = tuple(name for name in table.COLUMNS if name not in ("submission", "status"))
+COLUMNS = (*_PERSON, *_COUNTS, "note", *_GRADER)
+_OWN_FILES = ("report.json", "report.html")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the class: a submission, or a student of the roster without one.
+
+    Attributes:
+        status: ``graded``, ``set_aside``, ``intake_problem``, ``no_submission`` or ``unfinished``.
+        report: as the student gets it: with the login and, for a git checkout, the commit.
+        on_roster: False where there is a roster and this login is not on it.
+    """
+
+    login: str
+    status: str
+    student: Student | None = None
+    entry: Entry | None = None
+    record: Record | None = None
+    report: Report | None = None
+    override: Override | None = None
+    on_roster: bool = True
+
+    @property
+    def final_score(self) -> int | None:
+        """What counts: a person's decision before the grader's; None is no zero but a gap that a person must fill."""
+        own = self.report.score if self.report is not None else None
+        return own if self.override is None or self.override.score is None else self.override.score
+
+    @property
+    def final_bonus(self) -> int | None:
+        own = self.report.bonus if self.report is not None else None
+        return own if self.override is None or self.override.bonus is None else self.override.bonus
+
+    @property
+    def note(self) -> str:
+        """What a person must know of this line, in one line."""
+        notes = list(self.entry.notes) if self.entry else []
+        if self.record is not None and self.status == INTAKE_PROBLEM:
+            notes.insert(0, self.record.problem or "")
+        if self.record is not None and self.status == SET_ASIDE:
+            notes.insert(0, "the grader failed: " + one_line(self.record.errors[-1], 200))
+        if not self.on_roster:
+            notes.append("not on the roster")
+        return "; ".join(notes)
+
+
+def class_lines(
+    expected: Iterable[Task],
+    ledger: Ledger,
+    *,
+    roster: Mapping[str, Student] | None,
+    overrides: Mapping[str, Override],
+) -> list[Line]:
+    """Every submission and every student of the roster, by login."""
+    lines = []
+    for task in expected:
+        record = ledger.read(task.key)
+        for entry in task.entries:
+            login = entry.login.casefold()
+            report = None
+            if record is not None and record.report is not None:
+                report = Report.from_json(record.report)
+                report = replace(report, submission=entry.login, commit=entry.commit)
+            lines.append(
+                Line(
+                    entry.login,
+                    record.status if record is not None and record.is_terminal else UNFINISHED,
+                    (roster or {}).get(login),
+                    entry,
+                    record,
+                    report,
+                    overrides.get(login),
+                    on_roster=roster is None or login in roster,
+                )
+            )
+    present = {line.login.casefold() for line in lines}
+    for login, student in (roster or {}).items():
+        if login not in present:
+            lines.append(Line(student.login, NO_SUBMISSION, student, override=overrides.get(login)))
+    return sorted(lines, key=lambda line: (line.login.casefold(), line.login))
+
+
+def publish(line: Line, ledger: Ledger, directory: Path) -> None:
+    """Bring a login's folder in step with the ledger: its report and pictures, or nothing where there is none."""
+    folder = directory / line.login
+    record, report = line.record, line.report
+    if line.status not in (GRADED, SET_ASIDE) or record is None or report is None or line.entry is None:
+        if is_login(line.login) and folder.is_dir():
+            # no report may stay behind from files that have been replaced since
+            for path in (*(folder / name for name in _OWN_FILES), *folder.glob("*.png")):
+                path.unlink(missing_ok=True)
+        return
+    path = folder / "report.json"
+    try:
+        if Report.from_json(_read_json(path)) == report and (folder / "report.html").is_file():
+            return
+    except (OSError, ValueError):
+        pass  # not there yet, or not whole: it is written now
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in record.pictures:
+        shutil.copyfile(ledger.pictures(record.key) / name, folder / name)
+    sources = {
+        name: (content or b"").decode("utf-8-sig", "replace") for name, content in line.entry.files.items()
+    }
+    page = html.render_page(report, folder if record.pictures else None, sources=sources)
+    write_whole(folder / "report.html", page)
+    report.write(path)  # last: who finds it finds the others
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    data = json.loads(path.read_bytes())
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: not a report")
+    return data
+
+
+def grades_csv(lines: Sequence[Line]) -> str:
+    """The whole class as CSV, one row a line; no cell of it is taken for a formula by a spreadsheet."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for line in lines:
+        cells = _row(line)
+        writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in cells.values()])
+    return out.getvalue()
+
+
+def _row(line: Line) -> dict[str, table.Cell]:
+    cells: dict[str, table.Cell] = dict.fromkeys(COLUMNS)
+    if line.report is not None:
+        cells.update({k: v for k, v in table.row(line.report).items() if k in _GRADER})
+    cells.update(
+        login=line.login,
+        student_id=line.student.student_id if line.student else None,
+        name=line.student.name if line.student else None,
+        status=line.status,
+        final_score=line.final_score,
+        final_bonus=line.final_bonus,
+        note=line.note or None,
+    )
+    if line.override is not None:
+        cells.update(
+            override_score=line.override.score,
+            override_bonus=line.override.bonus,
+            override_reason=line.override.reason,
+            override_by=line.override.by or None,
+        )
+    return cells

@@ -1,0 +1,194 @@
+"""The class at a glance: ``summary.json`` and the same on the terminal."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from grader import __version__, messages
+from grader.batch.changes import Change
+from grader.batch.intake import Class, identical
+from grader.batch.ledger import GRADED, INTAKE_PROBLEM, SET_ASIDE
+from grader.batch.results import NO_SUBMISSION, UNFINISHED, Line
+from grader.batch.unit import Settings
+from grader.contract import PARTS, max_score
+from grader.exports.escaping import log_safe, one_line
+from grader.outcome import Status
+
+SCHEMA = "backdoor-lab/class/v1"
+_BIN = 10
+_BAR = 40
+_SHOWN = 10
+_STATUSES = (GRADED, SET_ASIDE, INTAKE_PROBLEM, UNFINISHED, NO_SUBMISSION)
+
+
+def summarise(
+    lines: Sequence[Line],
+    class_: Class,
+    settings: Settings,
+    *,
+    spec: tuple[str, str],
+    changes: Sequence[Change] | None,
+    missing: Sequence[str],
+) -> dict[str, Any]:
+    """The contents of ``summary.json``.
+
+    Args:
+        spec: its name and hash; nothing else of it is written anywhere.
+        changes: against an earlier batch, None where none was named.
+        missing: what the reconciliation found missing.
+    """
+    scores = [line.report.score for line in lines if line.status == GRADED and line.report is not None]
+    known = [score for score in scores if score is not None]
+    return {
+        "schema": SCHEMA,
+        "grader": {"version": __version__, "hash": settings.grader},
+        "spec": {"name": spec[0], "hash": spec[1]},
+        "isolation": settings.isolation,
+        "submissions": len(class_.entries),
+        "statuses": {status: sum(line.status == status for line in lines) for status in _STATUSES},
+        "reconciled": not missing,
+        "missing": list(missing),
+        "scores": {
+            "max": max_score(),
+            "mean": round(statistics.fmean(known), 2) if known else None,
+            "median": statistics.median(known) if known else None,
+            "histogram": _histogram(known),
+        },
+        "checks": _most_failed(lines),
+        "review": [
+            {"login": line.login, "reasons": list(line.report.review)}
+            for line in lines
+            if line.report is not None and line.report.review
+        ],
+        "set_aside": [
+            {"login": line.login, "errors": list(line.record.errors)}
+            for line in lines
+            if line.status == SET_ASIDE and line.record is not None
+        ],
+        "intake_problems": [
+            {"login": line.login, "source": line.entry.source.name, "problem": line.entry.problem}
+            for line in lines
+            if line.status == INTAKE_PROBLEM and line.entry is not None
+        ],
+        "no_submission": [line.login for line in lines if line.status == NO_SUBMISSION],
+        "not_on_roster": [line.login for line in lines if not line.on_roster],
+        "identical": identical(class_.entries),
+        "notes": [{"login": e.login, "notes": list(e.notes)} for e in class_.entries if e.notes],
+        "ignored": list(class_.ignored),
+        "overrides": [
+            {
+                **asdict(line.override),
+                "login": line.login,
+                "grader_score": line.report.score if line.report else None,
+            }
+            for line in lines
+            if line.override is not None
+        ],
+        "changes": None if changes is None else [asdict(change) for change in changes],
+    }
+
+
+def _histogram(scores: Sequence[int]) -> dict[str, int]:
+    """Full marks have a bin of their own."""
+    counts = Counter(min(score, max_score()) // _BIN for score in scores)
+    top = max_score() // _BIN
+    return {
+        (str(max_score()) if n == top else f"{n * _BIN}-{n * _BIN + _BIN - 1}"): counts[n]
+        for n in range(top + 1)
+    }
+
+
+def _most_failed(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Every check that failed at all, the most often failed first; one that was skipped did not fail."""
+    failed, ran = Counter[str](), Counter[str]()
+    for line in lines:
+        for check in line.report.checks if line.report is not None and line.status == GRADED else ():
+            failed[check.id] += check.status is Status.FAILED
+            ran[check.id] += check.status in (Status.FAILED, Status.PASSED)
+    order = [check.id for part in PARTS for check in part.checks]
+    rows = [{"id": id_, "failed": failed[id_], "ran": ran[id_]} for id_ in order if failed[id_]]
+    return sorted(rows, key=lambda row: -int(str(row["failed"])))
+
+
+def show(summary: dict[str, Any], console: Console) -> None:
+    """Print the summary; nothing that a student wrote is parsed as markup or obeyed by the terminal."""
+    statuses = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary["statuses"].items() if n)
+    _print(console, f"{summary['submissions']} submissions: {statuses or 'none'}", "bold")
+    scores = summary["scores"]
+    if scores["mean"] is not None:
+        _print(console, f"Scores: mean {scores['mean']}, median {scores['median']} of {scores['max']}")
+        most = max(scores["histogram"].values())
+        for name, count in scores["histogram"].items():
+            _print(console, f"  {name:>6} {'#' * round(_BAR * count / most):<{_BAR}} {count}")
+    if summary["checks"]:
+        _show_checks(summary["checks"][:_SHOWN], console)
+    for key, title in (
+        ("review", "For a person to look at"),
+        ("set_aside", "Set aside: the grader failed on these, which is no zero"),
+        ("intake_problems", "Not taken"),
+        ("notes", "Noticed"),
+    ):
+        if summary[key]:
+            _print(console, f"\n{title}:", "bold yellow")
+        for item in summary[key]:
+            texts = (
+                item.get("reasons") or item.get("errors", [])[-1:] or item.get("notes") or [item["problem"]]
+            )
+            _print(console, f"  {item['login']}: {one_line(' '.join(texts), 300)}")
+    for key, title in (
+        ("identical", "Handed in the same bytes"),
+        ("no_submission", "On the roster, without a submission"),
+        ("not_on_roster", "Not on the roster"),
+        ("ignored", "In the folder, but no submission"),
+        ("missing", "NOT RECONCILED; start the same command again"),
+    ):
+        if summary[key]:
+            names = [" = ".join(item) if isinstance(item, list) else item for item in summary[key]]
+            _print(console, f"\n{title} ({len(names)}): {one_line(', '.join(names), 2000)}", "yellow")
+    if summary["overrides"]:
+        _print(console, "\nOverridden by a person:", "bold")
+    for item in summary["overrides"]:
+        what = ", ".join(f"{k} {item[k]}" for k in ("score", "bonus") if item[k] is not None)
+        _print(
+            console, f"  {item['login']}: {what} (grader: {item['grader_score']}): {one_line(item['reason'])}"
+        )
+    if summary["changes"] is not None:
+        _show_changes(summary["changes"], console)
+
+
+def _show_checks(rows: Sequence[dict[str, Any]], console: Console) -> None:
+    _print(console, "\nChecks most often failed:", "bold")
+    grid = Table.grid(padding=(0, 2))
+    for row in rows:
+        title = messages.title(row["id"], "en")
+        grid.add_row(Text(f"  {row['failed']} of {row['ran']}"), Text(row["id"]), Text(title, "dim"))
+    console.print(grid)
+
+
+def _show_changes(changes: Sequence[dict[str, Any]], console: Console) -> None:
+    _print(console, f"\nChanged against the earlier batch: {len(changes)}", "bold")
+    for change in changes:
+        scores = f"{_grade(change, 'old')} -> {_grade(change, 'new')}"
+        differs = ", ".join(change["differs_in"]) or "nothing: not the same from run to run"
+        _print(console, f"  {change['login']}: {scores} (differs in: {differs})")
+        for check in change["checks"]:
+            _print(
+                console, f"    {check['id']}: {check['old']} -> {check['new']}: {one_line(check['why'], 160)}"
+            )
+
+
+def _grade(change: dict[str, Any], side: str) -> str:
+    score, bonus = change[f"{side}_score"], change[f"{side}_bonus"]
+    return "no score" if score is None else f"{score} + {bonus}" if bonus else str(score)
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(log_safe(text), style))
