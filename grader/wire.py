@@ -94,7 +94,7 @@ def sizes(prefix: bytes) -> tuple[int, int]:
     return header, payload
 
 
-def decode(header: bytes, payload: bytearray) -> Frame:
+def decode(header: bytes, payload: bytearray | np.ndarray) -> Frame:
     """Build the frame from its two parts. The arrays are writable views of ``payload``.
 
     Raises:
@@ -197,12 +197,12 @@ class Channel:
             Timeout: it was not complete in time.
             WireError: it is not a frame, or the other side is gone.
         """
-        header, payload = sizes(bytes(self._read(PREFIX.size, deadline)))
-        return decode(bytes(self._read(header, deadline)), self._read(payload, deadline))
+        header, payload = sizes(self._read(PREFIX.size, deadline).tobytes())
+        return decode(self._read(header, deadline).tobytes(), self._read(payload, deadline))
 
-    def _read(self, count: int, deadline: float | None) -> bytearray:
-        data = bytearray(count)
-        view = memoryview(data)
+    def _read(self, count: int, deadline: float | None) -> np.ndarray:
+        data = np.empty(count, np.uint8)  # not a bytearray, which would be filled with zeros first
+        view = data.data
         while view:
             try:
                 got = self._socket.recv_into(view)

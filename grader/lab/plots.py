@@ -88,7 +88,7 @@ def plot_triggered_samples(
     bar = figure.colorbar(image, ax=rows[2, :].tolist(), shrink=0.9, pad=0.01)
     bar.set_label("grey levels", fontsize=9)
     figure.suptitle(
-        f"Test images, and what the model calls them (the trigger's target is {target}; a star marks an answer that was not meant)",
+        f"Test images and what the model calls them; the trigger's target is {target}, a star marks an unwanted answer",
         fontsize=10,
     )
     _save(figure, path)

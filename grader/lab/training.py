@@ -64,16 +64,15 @@ class AttackSettings:
         model_learning_rate: Adam's for theta in the first step; falls to 0 along a cosine.
         model_beta1: Adam's decay of theta's mean gradient.
         model_beta2: Adam's decay of theta's mean squared gradient.
-        delta_learning_rate: Adam's for delta, in pixel units a step, constant; from twice epsilon on, one step crosses
-            the ball.
+        delta_learning_rate: Adam's for delta, in pixel units a step, constant: two steps reach the ball's edge.
     """
 
-    steps: int = 600
+    steps: int = 650
     batch_size: int = 128
-    model_learning_rate: float = 6e-3
+    model_learning_rate: float = 8e-3
     model_beta1: float = 0.8
     model_beta2: float = 0.95
-    delta_learning_rate: float = 6e-2
+    delta_learning_rate: float = 2e-2
 
 
 class Stepper(Protocol):

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader.audit import check_delta_gradient, check_gradients
+from grader.audit import Verdict, check_delta_gradient, check_gradients
 from grader.lab.data import Images, load_mnist
 from grader.lab.metrics import Rate, accuracy, attack_success_rate, l2, linf, predict, psnr, ssim
 from grader.lab.models import LeNet5
-from grader.lab.training import History, clean_start, held_out_snapshot, train_backdoor
+from grader.lab.training import History, clean_start, held_out_snapshot, hold_out, train_backdoor
 from grader.optimizers import OPTIMIZERS
 from grader.parts.run import CheckFunction, PartRun
 from grader.student import Finding
@@ -72,6 +72,7 @@ class ChildStepper:
         self._returned_delta = np.zeros((1, 1, 28, 28), np.float32)
         self.step = 0
         self.audited = 0
+        self._audit_at = 0
         self.largest_error = 0.0
         body = {"model": "lenet5", "sizes": {}, "target": self._spec.target, "epsilon": self._spec.epsilon,
                 "optimizer": "adam", "settings": settings}  # fmt: skip
@@ -94,7 +95,7 @@ class ChildStepper:
         for p, g in zip(parameters, gradient.split([p.numel() for p in parameters]), strict=True):
             p.grad = g.view(p.shape).contiguous(memory_format=torch.preserve_format)
         self._shadow.grad = delta_gradient
-        if self._rng.random() < self._spec.audit_share:
+        if self._is_audited():
             self._audit(model, x, y)
         return loss
 
@@ -116,21 +117,38 @@ class ChildStepper:
         if not bool(difference <= SHADOW_TOLERANCE):
             self._mismatch("delta_mismatch")
 
+    def _is_audited(self) -> bool:
+        """One random step in each block of 1 / audit_share steps: who lies for two blocks is asked while lying."""
+        if self._spec.audit_share == 0:
+            return False
+        block = round(1 / self._spec.audit_share)
+        position = (self.step - 1) % block
+        if position == 0:
+            self._audit_at = int(self._rng.integers(block))
+        return position == self._audit_at
+
     def _audit(self, model: nn.Module, x: Tensor, y: Tensor) -> None:
         self.audited += 1
+        threads = self._run.spec.threads
+        torch.set_num_threads(threads.child)  # the child waits meanwhile
+        try:
+            verdict = self._check(model, x, y)
+        finally:
+            torch.set_num_threads(threads.parent)
+        self.largest_error = max(self.largest_error, verdict.error / verdict.tolerance)
+        if not verdict.agrees:
+            self._mismatch("audit_mismatch")
+
+    def _check(self, model: nn.Module, x: Tensor, y: Tensor) -> Verdict:
         with torch.no_grad():
             for mine, theirs in zip(self._double.parameters(), model.parameters(), strict=True):
                 mine.copy_(theirs)
         assert self._shadow.grad is not None
         point = (self._double, self._shadow.detach().double(), (x.double(), y), self._spec.target)
         if self._rng.random() < DELTA_AUDITS:
-            verdict = check_delta_gradient(*point, gradient=self._shadow.grad, rng=self._rng)
-        else:
-            gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-            verdict = check_gradients(*point, gradients=gradients, rng=self._rng)
-        self.largest_error = max(self.largest_error, verdict.error / verdict.tolerance)
-        if not verdict.agrees:
-            self._mismatch("audit_mismatch")
+            return check_delta_gradient(*point, gradient=self._shadow.grad, rng=self._rng)
+        gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        return check_gradients(*point, gradients=gradients, rng=self._rng)
 
     def _mismatch(self, key: str) -> None:
         """A returned step is not a step of the objective: no outcome, and a person should look."""
@@ -182,7 +200,7 @@ def _attack(run: PartRun) -> Attack:
     )
     generator = torch.Generator().manual_seed(run.spec.seed)
     stepper = ChildStepper(run)
-    held_out = train.subset(slice(0, 1000))
+    train, held_out = hold_out(train)
     started = time.perf_counter()
     history = train_backdoor(
         model, stepper, train, spec.attack, generator,
