@@ -13,8 +13,8 @@ import pytest
 
 from grader.contract import INVISIBLE_TRIGGER, PARTS, max_score
 from grader.grading import Grading
-from grader.outcome import Outcome, Reason, Report, Status
 from grader.isolation import ROOT
+from grader.outcome import Outcome, Reason, Report, Status
 from grader.spec import Spec, load_spec
 
 SOLUTION = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader.lockdown import Limits
 from grader.isolation import ROOT, SandboxError, available_isolation
+from grader.lockdown import Limits
 from grader.sandbox import ChildFailure, ChildServer, nursery
 from grader.wire import Frame
 

@@ -35,7 +35,7 @@ def plot_trigger(delta: Tensor, epsilon: float, path: Path) -> None:
         delta: (1, 1, H, W) in pixel units.
         epsilon: the bound, in pixel units.
     """
-    levels = delta.detach().cpu()[0, 0] * GREY_LEVELS
+    levels = delta.detach().cpu()[0, 0].numpy() * GREY_LEVELS
     limit = epsilon * GREY_LEVELS
     figure, (true, amplified) = plt.subplots(1, 2, figsize=(7.2, 3.4), layout="constrained")
     true.imshow(0.5 + levels / GREY_LEVELS, cmap="gray", vmin=0, vmax=1)
@@ -71,17 +71,18 @@ def plot_triggered_samples(
     count = min(len(x), MAX_SAMPLES)
     if count == 0 or x.shape != triggered.shape:
         raise ValueError(f"images {tuple(x.shape)} and triggered images {tuple(triggered.shape)} must match")
-    difference = (triggered - x).cpu() * GREY_LEVELS
-    limit = float(difference[:count].abs().max()) or 1.0
+    clean, changed = (images[:count, 0].detach().cpu().numpy() for images in (x, triggered))
+    difference = (changed - clean) * GREY_LEVELS
+    limit = float(abs(difference).max()) or 1.0
     figure, rows = plt.subplots(
         3, count, figsize=(1.15 * count + 1.6, 4.3), layout="constrained", squeeze=False
     )
     for i in range(count):
-        rows[0, i].imshow(x[i, 0].cpu(), cmap="gray", vmin=0, vmax=1)
+        rows[0, i].imshow(clean[i], cmap="gray", vmin=0, vmax=1)
         rows[0, i].set_title(_said(predictions[i], right=int(y[i])), fontsize=10)
-        rows[1, i].imshow(triggered[i, 0].cpu(), cmap="gray", vmin=0, vmax=1)
+        rows[1, i].imshow(changed[i], cmap="gray", vmin=0, vmax=1)
         rows[1, i].set_title(_said(triggered_predictions[i], right=target), fontsize=10)
-        image = rows[2, i].imshow(difference[i, 0], cmap=SIGNED, vmin=-limit, vmax=limit)
+        image = rows[2, i].imshow(difference[i], cmap=SIGNED, vmin=-limit, vmax=limit)
     for row, name in zip(rows, ("clean", "triggered", "difference,\namplified"), strict=True):
         row[0].set_ylabel(name, fontsize=10)
         _without_ticks(*row)
