@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from grader import __version__, messages
+from grader.batch.command import add_batch
 from grader.contract import PARTS
 
 GRADED, USAGE, GRADER_ERROR = 0, 2, 3
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"Backdoor Lab grader {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_grade(commands)
+    add_batch(commands)
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status
@@ -96,11 +98,13 @@ def _grade(options: argparse.Namespace) -> int:
             errors.print(f"python -m grader grade: {problem}", markup=False)
             return USAGE
         with grading:
+            from grader.report_files import write_report  # imports torch: not before the child has begun to
+
             grading.warm_up(options.part)
             report = grading.report(options.part)
             output = grading.output
-    if options.report is not None:
-        report.write(options.report / "report.json")
+            if options.report is not None:
+                write_report(grading, report, options.report)
     console = Console(highlight=False)
     terminal.show(report, console)
     if output.strip():

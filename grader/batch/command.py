@@ -122,13 +122,13 @@ class _Batch:
         self._check_folders()
         lists = self._read_lists()
         earlier = read_reports(self.options.compare) if self.options.compare else None
+        class_ = take_class(
+            self.options.submissions, commits=lists.commits, login_prefix=self.options.login_prefix
+        )
+        self._check_logins(class_, lists)
         spec, settings = self._settings()
         ledger = self._open_ledger(spec, settings)
         try:
-            class_ = take_class(
-                self.options.submissions, commits=lists.commits, login_prefix=self.options.login_prefix
-            )
-            self._check_logins(class_, lists)
             expected = tasks(class_.entries, settings, spec.seed)
             if self.options.retry_set_aside:
                 self._forget_set_aside(expected, ledger)

@@ -150,24 +150,24 @@ def _result(future: Future[str], engine: Engine) -> Result:
 
 def _judge(task: Task, result: Result, before: tuple[str, ...]) -> Record:
     """The record after one more attempt."""
-    error = result.error
-    if error is None:
-        error = _not_this_task(task, result)
+    report, error = result.report, result.error
+    try:
+        read = Report.from_json(report or {})
+    except ValueError as problem:
+        report, error = None, error or f"no report came: {problem}"
+    else:
+        error = error or _not_this_task(task, read)
     if error is None:
         pictures = tuple(name for name in result.pictures if Path(name).name == name)
-        return Record(task.key, GRADED, before, result.report, pictures=pictures, seconds=result.seconds)
+        return Record(task.key, GRADED, before, report, pictures=pictures, seconds=result.seconds)
     errors = (*before, error[-_LONGEST_ERROR:])
     # a submission that used up the whole wall limit would do so again
     last = result.timed_out or len(errors) > RETRIES
-    return Record(task.key, SET_ASIDE if last else FAILING, errors, result.report, seconds=result.seconds)
+    return Record(task.key, SET_ASIDE if last else FAILING, errors, report, seconds=result.seconds)
 
 
-def _not_this_task(task: Task, result: Result) -> str | None:
-    """Why this result cannot be the grade of this task, or None."""
-    try:
-        report = Report.from_json(result.report or {})
-    except ValueError as error:
-        return f"no report came: {error}"
+def _not_this_task(task: Task, report: Report) -> str | None:
+    """Why this report cannot be the grade of this task, or None."""
     if report.status != "graded" or report.score is None:
         return "the report has a grader error that the unit did not tell of"
     if report.submission_hash != task.entries[0].hash:

@@ -229,14 +229,16 @@ def _preload() -> None:
     """Everything that a grade would import or compute in the same way as every other."""
     import torch
 
+    from grader.lab import data
+
     torch.set_num_threads(1)
+    data.keep_mnist()
     import skimage.metrics
     from matplotlib import pyplot as plt
 
     import grader.batch.unit
     import grader.grading
     import grader.lab.plots  # noqa: F401 for the forks
-    from grader.lab import data
 
     torch.optim.SGD([torch.zeros(1)])  # the first optimiser imports seconds of torch
     skimage.metrics.structural_similarity(*np.zeros((2, 8, 8)), data_range=1.0)
@@ -244,7 +246,6 @@ def _preload() -> None:
     axes.set_title("finds the fonts")
     figure.savefig(io.BytesIO(), format="png")
     plt.close(figure)
-    data.keep_mnist()
     hide_memory()
     if threading.active_count() > 1:
         raise RuntimeError("a thread was started, so forking is not safe")
