@@ -121,7 +121,6 @@ _ATTACK_WORKS = (
     "delta_step.honours_epsilon",
 )
 _STEP = "delta_step.takes_optimizer_step"
-_POISON = ("poison_step.model_gradients", "poison_step.delta_gradient")
 
 INVISIBLE_TRIGGER = _part(
     "invisible_trigger",
@@ -141,7 +140,7 @@ INVISIBLE_TRIGGER = _part(
         ("poison_step.delta_gradient", 5, _TRIGGER_WORKS),
         ("poison_step.clears_model_gradients", 3, ("poison_step.model_gradients",)),
         ("poison_step.clears_delta_gradient", 2, ("poison_step.delta_gradient",)),
-        ("poison_step.honours_target", 3, _POISON),
+        ("poison_step.honours_target", 3, ("poison_step.model_gradients", "poison_step.delta_gradient")),
         ("poison_step.steps_nothing", 2, _TRIGGER_WORKS[:2]),
         ("delta_step.takes_optimizer_step", 7, ()),
         ("delta_step.projects_onto_ball", 7, (_STEP,)),

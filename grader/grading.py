@@ -18,7 +18,7 @@ from grader.contract import PARTS, Check, Part, check, max_bonus, max_score, par
 from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
 from grader.outcome import Location, Outcome, Reason, Report, Status
-from grader.parts import invisible_trigger, invisible_trigger_attack
+from grader.parts import invisible_trigger, invisible_trigger_attack, invisible_trigger_update  # noqa: F401 registers its checks
 from grader.parts.run import CheckFunction, PartRun, Progress
 from grader.sandbox import ChildServer, LocalServer, StepServer
 from grader.spec import Spec

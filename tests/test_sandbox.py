@@ -122,8 +122,9 @@ def test_nothing_can_be_written(child: ChildServer) -> None:
 def test_the_file_system_is_an_allow_list(child: ChildServer) -> None:
     found = call(child, "root")
     assert "submission" not in found
-    for name in ("etc'", "home", "var", "srv", "tmp", "boot", "mnt"):
-        assert f"'{name}" not in found or name == "etc'", found
+    for name in ("home", "var", "srv", "tmp", "boot", "mnt"):
+        # unless the interpreter itself lies there
+        assert f"'{name}'" not in found or sys.prefix.startswith(f"/{name}/"), found
     assert "refused" in call(child, "home")
 
 

@@ -190,7 +190,7 @@ def _shown(value: Value) -> str | int | float:
         return str(value)  # a shape
     if isinstance(value, (list, tuple)):
         value = ", ".join(str(item) for item in value)
-    text = str(value)
+    text = str(value).encode("utf-8", "replace").decode()  # lone surrogates fit into no file
     return text if len(text) <= MAX_VALUE_LENGTH else text[:MAX_VALUE_LENGTH] + " …"
 
 

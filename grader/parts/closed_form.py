@@ -70,7 +70,7 @@ class LinearProblem:
     bias: np.ndarray
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, *, classes: int = 5) -> LinearProblem:
+    def draw(cls, rng: np.random.Generator, *, classes: int = 10) -> LinearProblem:
         n, c, h, w = int(rng.integers(6, 12)), 1, int(rng.integers(5, 8)), int(rng.integers(5, 8))
         return cls(
             x=rng.uniform(0.3, 0.7, (n, c, h, w)).astype(np.float32),

@@ -100,9 +100,9 @@ def test_batches_follow_the_generator_alone_and_cover_each_epoch() -> None:
     def order(seed: int) -> list[list[int]]:
         return [y.tolist() for _, y in batches(images, 3, torch.Generator().manual_seed(seed), 7)]
 
-    torch.manual_seed(0)
+    torch.rand(1)
     first = order(5)
-    torch.manual_seed(1)
+    torch.rand(1)
     assert order(5) == first
     assert order(6) != first
     for epoch in (first[:3], first[3:6]):

@@ -1,8 +1,8 @@
 """delta_step squashes delta with tanh into the ball instead of projecting."""
 
 # /// label
-# caught_by = "delta_step.projects_onto_ball"
-# may_fall = ["delta_step.takes_optimizer_step"]
+# caught_by = "delta_step.takes_optimizer_step"
+# may_fall = ["delta_step.projects_onto_ball"]
 # ///
 
 import torch

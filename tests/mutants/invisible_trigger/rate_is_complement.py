@@ -2,6 +2,7 @@
 
 # /// label
 # caught_by = "attack_success_rate.returns_share"
+# may_fall = ["attack_success_rate.excludes_target_class"]
 # finding = "not_target_rate"
 # ///
 

@@ -2,7 +2,7 @@
 
 # /// label
 # caught_by = "apply_trigger.clamps_to_pixel_range"
-# finding = "wrong_range"
+# finding = "clamped_high_only"
 # ///
 
 import torch
