@@ -153,7 +153,7 @@ def _delta_gradient(done: Returned) -> np.ndarray:
 @_check
 def poison_step__returns_loss(run: PartRun, rng: np.random.Generator) -> Values:
     problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng)
+    target = problem.other_class(rng, 0)
     found = _poison_step(run, problem, target).number(tensor_finding="returned_tensor")
     expected = problem.solve(target).loss
     # a negated loss still has the right gradients' names; only the terms are told apart here
@@ -169,7 +169,7 @@ def poison_step__returns_loss(run: PartRun, rng: np.random.Generator) -> Values:
 @_check
 def poison_step__model_gradients(run: PartRun, rng: np.random.Generator) -> Values:
     problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng)
+    target = problem.other_class(rng, 0)
     done = _poison_step(run, problem, target)
     right = problem.solve(target)
     found = _model_gradient(done, "linear.weight")
@@ -190,7 +190,7 @@ def _check_on_lenet5(run: PartRun, rng: np.random.Generator, *, of_delta: bool) 
     initialise(model, torch.Generator().manual_seed(int(rng.integers(2**31))))
     x = rng.uniform(0.3, 0.7, (6, 1, 28, 28)).astype(np.float32)
     delta = rng.uniform(-0.1, 0.1, (1, 1, 28, 28)).astype(np.float32)
-    y, target = rng.integers(0, 10, 6), int(rng.integers(10))
+    y, target = rng.integers(0, 10, 6), int(rng.integers(1, 10))
     parameters = {name: p.detach().contiguous().numpy() for name, p in model.named_parameters()}
     done = run.student.call(
         "poison_step", ModelArgument("lenet5", parameters), TensorArgument(delta, requires_grad=True),
@@ -215,7 +215,7 @@ def _check_on_lenet5(run: PartRun, rng: np.random.Generator, *, of_delta: bool) 
 @_check
 def poison_step__delta_gradient(run: PartRun, rng: np.random.Generator) -> Values:
     problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng)
+    target = problem.other_class(rng, 0)
     found = _delta_gradient(_poison_step(run, problem, target))
     right = problem.solve(target).delta
     require_close(found, right, _mistakes(problem, target, "delta"), relative=_relative(found, right))
@@ -226,7 +226,7 @@ def poison_step__delta_gradient(run: PartRun, rng: np.random.Generator) -> Value
 @_check
 def poison_step__clears_model_gradients(run: PartRun, rng: np.random.Generator) -> Values:
     problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng)
+    target = problem.other_class(rng, 0)
     old = {name: rng.normal(size=p.shape).astype(np.float32) for name, p in problem.parameters.items()}
     done = _poison_step(run, problem, target, old_gradients=old)
     right = problem.solve(target)
@@ -238,7 +238,7 @@ def poison_step__clears_model_gradients(run: PartRun, rng: np.random.Generator) 
 @_check
 def poison_step__clears_delta_gradient(run: PartRun, rng: np.random.Generator) -> Values:
     problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng)
+    target = problem.other_class(rng, 0)
     old = rng.normal(size=problem.delta.shape).astype(np.float32)
     found = _delta_gradient(_poison_step(run, problem, target, old_delta_gradient=old))
     right = problem.solve(target).delta
@@ -249,7 +249,7 @@ def poison_step__clears_delta_gradient(run: PartRun, rng: np.random.Generator) -
 @_check
 def poison_step__honours_target(run: PartRun, rng: np.random.Generator) -> Values:
     problem = LinearProblem.draw(rng, classes=10)
-    for target in rng.permutation(10)[:3].tolist():
+    for target in (0, *rng.permutation(range(1, 10))[:2].tolist()):  # 0 is false in Python, and a class
         found = _model_gradient(_poison_step(run, problem, target), "linear.weight")
         if close(found, problem.solve(target).weight):
             continue
@@ -263,7 +263,7 @@ def poison_step__honours_target(run: PartRun, rng: np.random.Generator) -> Value
 @_check
 def poison_step__steps_nothing(run: PartRun, rng: np.random.Generator) -> Values:
     problem = LinearProblem.draw(rng)
-    model, delta, x, y, _ = _poison_step(run, problem, problem.other_class(rng)).arguments
+    model, delta, x, y, _ = _poison_step(run, problem, problem.other_class(rng, 0)).arguments
     changed = [n for n, p in problem.parameters.items() if not _same(model.parameters.get(n), p)]
     if changed:
         raise Finding("parameters_changed", names=changed)

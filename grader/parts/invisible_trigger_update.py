@@ -166,9 +166,12 @@ def attack_success_rate__excludes_target_class(run: PartRun, rng: np.random.Gene
 @_check
 def attack_success_rate__returns_share(run: PartRun, rng: np.random.Generator) -> Values:
     target = int(rng.integers(10))
-    y = rng.integers(0, 9, 50)
+    y = rng.integers(0, 9, 49)
     y = y + (y >= target)  # no image of the target class: who excludes it is the other check's question
-    predictions = _predictions(rng, y, target)
+    # 31 of 49: no share that rounding, or counting the misses instead, would leave as it is
+    wrong_class = np.where((y + 1) % 10 == target, (y + 2) % 10, (y + 1) % 10)
+    position = np.arange(49)
+    predictions = np.where(position < 31, target, np.where(position < 36, wrong_class, y))
     hits = predictions == target
     found = _success_rate(run, predictions, y, target, tensor_finding="not_a_float")
     wrong = {
