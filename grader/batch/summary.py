@@ -9,10 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from grader import __version__, messages
+from grader import __version__
 from grader.batch.changes import Change
 from grader.batch.intake import Class, identical
 from grader.batch.ledger import GRADED, INTAKE_PROBLEM, SET_ASIDE
@@ -129,7 +128,9 @@ def show(summary: dict[str, Any], console: Console) -> None:
         for name, count in scores["histogram"].items():
             _print(console, f"  {name:>6} {'#' * round(_BAR * count / most):<{_BAR}} {count}")
     if summary["checks"]:
-        _show_checks(summary["checks"][:_SHOWN], console)
+        _print(console, "\nChecks most often failed:", "bold")
+        for row in summary["checks"][:_SHOWN]:
+            _print(console, f"  {row['failed']:>4} of {row['ran']:<4} {row['id']}")
     for key, title in (
         ("review", "For a person to look at"),
         ("set_aside", "Set aside: the grader failed on these, which is no zero"),
@@ -162,15 +163,6 @@ def show(summary: dict[str, Any], console: Console) -> None:
         )
     if summary["changes"] is not None:
         _show_changes(summary["changes"], console)
-
-
-def _show_checks(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    _print(console, "\nChecks most often failed:", "bold")
-    grid = Table.grid(padding=(0, 2))
-    for row in rows:
-        title = messages.title(row["id"], "en")
-        grid.add_row(Text(f"  {row['failed']} of {row['ran']}"), Text(row["id"]), Text(title, "dim"))
-    console.print(grid)
 
 
 def _show_changes(changes: Sequence[dict[str, Any]], console: Console) -> None:
