@@ -120,7 +120,7 @@ def _most_failed(lines: Sequence[Line]) -> list[dict[str, Any]]:
 def show(summary: dict[str, Any], console: Console) -> None:
     """Print the summary; nothing that a student wrote is parsed as markup or obeyed by the terminal."""
     statuses = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary["statuses"].items() if n)
-    _print(console, f"{summary['submissions']} submissions: {statuses or 'none'}", "bold")
+    _print(console, f"{_count(summary['submissions'], 'submission')}: {statuses or 'none'}", "bold")
     scores = summary["scores"]
     if scores["mean"] is not None:
         _print(console, f"Scores: mean {scores['mean']}, median {scores['median']} of {scores['max']}")
@@ -175,6 +175,10 @@ def _show_changes(changes: Sequence[dict[str, Any]], console: Console) -> None:
             _print(
                 console, f"    {check['id']}: {check['old']} -> {check['new']}: {one_line(check['why'], 160)}"
             )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _grade(change: dict[str, Any], side: str) -> str:
