@@ -33,6 +33,14 @@ def usual_mistakes(batch_size: int) -> dict[str, Combination]:
     }
 
 
+def labels_around(rng: np.random.Generator, target: int, count: int, classes: int = 10) -> np.ndarray:
+    """(count,) int64 labels: one or two images of the target class, in random places, and others."""
+    others = rng.integers(0, classes - 1, count)
+    labels = others + (others >= target)
+    labels[rng.choice(count, int(rng.integers(1, 3)), replace=False)] = target
+    return labels
+
+
 @dataclass(frozen=True)
 class Gradients:
     """Value and gradients of an objective; arrays are float64."""
@@ -70,12 +78,13 @@ class LinearProblem:
     bias: np.ndarray
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, *, classes: int = 10) -> LinearProblem:
+    def draw(cls, rng: np.random.Generator, target: int, *, classes: int = 10) -> LinearProblem:
+        """A fresh one, with images of the target class and of others: a step may not treat them differently."""
         n, c, h, w = int(rng.integers(6, 12)), 1, int(rng.integers(5, 8)), int(rng.integers(5, 8))
         return cls(
             x=rng.uniform(0.3, 0.7, (n, c, h, w)).astype(np.float32),
             delta=rng.uniform(-0.1, 0.1, (1, c, h, w)).astype(np.float32),
-            y=rng.integers(0, classes, n),
+            y=labels_around(rng, target, n, classes),
             weight=rng.normal(0, 0.5, (classes, c * h * w)).astype(np.float32),
             bias=rng.normal(0, 0.5, classes).astype(np.float32),
         )
@@ -89,10 +98,6 @@ class LinearProblem:
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:
         return {"linear.weight": self.weight, "linear.bias": self.bias}
-
-    def other_class(self, rng: np.random.Generator, *avoid: int) -> int:
-        """A class that is none of ``avoid``."""
-        return int(rng.choice([k for k in range(len(self.bias)) if k not in avoid]))
 
     def solve(self, target: int, combination: Combination = RIGHT) -> Gradients:
         """Value and gradients of a combination of the four terms."""

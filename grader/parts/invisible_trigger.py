@@ -2,7 +2,8 @@
 
 No check starts training; the three outcome checks are in ``invisible_trigger_attack.py``. Inputs are chosen so that one
 fault falls on one check: nothing is clipped where the clamp is not the question, projection has nothing to do where the
-optimiser's step is the question, and old gradients are absent where clearing them is not the question.
+optimiser's step is the question, old gradients are absent where clearing them is not the question, and the target is
+the spec's own where honouring another one is not the question.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 
 from grader.audit import check_delta_gradient, check_gradients
 from grader.lab.models import LeNet5, initialise
-from grader.parts.closed_form import LinearProblem, usual_mistakes
+from grader.parts.closed_form import LinearProblem, labels_around, usual_mistakes
 from grader.parts.run import CheckFunction, PartRun, close, require_close
 from grader.student import Finding, ModelArgument, Returned, TensorArgument
 
@@ -53,9 +54,8 @@ def apply_trigger__adds_delta(run: PartRun, rng: np.random.Generator) -> Values:
 @_check
 def apply_trigger__clamps_to_pixel_range(run: PartRun, rng: np.random.Generator) -> Values:
     x, delta = _unclipped_images(rng)
-    x = np.where(rng.random(x.shape) < 0.5, np.round(x), x).astype(
-        np.float32
-    )  # black and white pixels among grey
+    # black and white pixels among grey
+    x = np.where(rng.random(x.shape) < 0.5, np.round(x), x).astype(np.float32)
     delta *= 4
     found = run.student.call("apply_trigger", TensorArgument(x), TensorArgument(delta)).tensor(x.shape)
     total = x + delta
@@ -152,8 +152,8 @@ def _delta_gradient(done: Returned) -> np.ndarray:
 
 @_check
 def poison_step__returns_loss(run: PartRun, rng: np.random.Generator) -> Values:
-    problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng, 0)
+    target = run.spec.invisible_trigger.target
+    problem = LinearProblem.draw(rng, target)
     found = _poison_step(run, problem, target).number(tensor_finding="returned_tensor")
     expected = problem.solve(target).loss
     # a negated loss still has the right gradients' names; only the terms are told apart here
@@ -168,11 +168,14 @@ def poison_step__returns_loss(run: PartRun, rng: np.random.Generator) -> Values:
 
 @_check
 def poison_step__model_gradients(run: PartRun, rng: np.random.Generator) -> Values:
-    problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng, 0)
+    target = run.spec.invisible_trigger.target
+    problem = LinearProblem.draw(rng, target)
     done = _poison_step(run, problem, target)
     right = problem.solve(target)
     found = _model_gradient(done, "linear.weight")
+    for other in range(10):
+        if other != target and close(found, problem.solve(other).weight):
+            raise Finding("other_target", found=other, target=target)
     values: dict[str, Any] = {"layer": "linear.weight", "relative": _relative(found, right.weight)}
     require_close(found, right.weight, _mistakes(problem, target, "weight"), **values)
     found = _model_gradient(done, "linear.bias")
@@ -190,7 +193,8 @@ def _check_on_lenet5(run: PartRun, rng: np.random.Generator, *, of_delta: bool) 
     initialise(model, torch.Generator().manual_seed(int(rng.integers(2**31))))
     x = rng.uniform(0.3, 0.7, (6, 1, 28, 28)).astype(np.float32)
     delta = rng.uniform(-0.1, 0.1, (1, 1, 28, 28)).astype(np.float32)
-    y, target = rng.integers(0, 10, 6), int(rng.integers(1, 10))
+    target = run.spec.invisible_trigger.target
+    y = labels_around(rng, target, 6)
     parameters = {name: p.detach().contiguous().numpy() for name, p in model.named_parameters()}
     done = run.student.call(
         "poison_step", ModelArgument("lenet5", parameters), TensorArgument(delta, requires_grad=True),
@@ -214,8 +218,8 @@ def _check_on_lenet5(run: PartRun, rng: np.random.Generator, *, of_delta: bool) 
 
 @_check
 def poison_step__delta_gradient(run: PartRun, rng: np.random.Generator) -> Values:
-    problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng, 0)
+    target = run.spec.invisible_trigger.target
+    problem = LinearProblem.draw(rng, target)
     found = _delta_gradient(_poison_step(run, problem, target))
     right = problem.solve(target).delta
     require_close(found, right, _mistakes(problem, target, "delta"), relative=_relative(found, right))
@@ -225,8 +229,8 @@ def poison_step__delta_gradient(run: PartRun, rng: np.random.Generator) -> Value
 
 @_check
 def poison_step__clears_model_gradients(run: PartRun, rng: np.random.Generator) -> Values:
-    problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng, 0)
+    target = run.spec.invisible_trigger.target
+    problem = LinearProblem.draw(rng, target)
     old = {name: rng.normal(size=p.shape).astype(np.float32) for name, p in problem.parameters.items()}
     done = _poison_step(run, problem, target, old_gradients=old)
     right = problem.solve(target)
@@ -237,8 +241,8 @@ def poison_step__clears_model_gradients(run: PartRun, rng: np.random.Generator) 
 
 @_check
 def poison_step__clears_delta_gradient(run: PartRun, rng: np.random.Generator) -> Values:
-    problem = LinearProblem.draw(rng)
-    target = problem.other_class(rng, 0)
+    target = run.spec.invisible_trigger.target
+    problem = LinearProblem.draw(rng, target)
     old = rng.normal(size=problem.delta.shape).astype(np.float32)
     found = _delta_gradient(_poison_step(run, problem, target, old_delta_gradient=old))
     right = problem.solve(target).delta
@@ -248,8 +252,10 @@ def poison_step__clears_delta_gradient(run: PartRun, rng: np.random.Generator) -
 
 @_check
 def poison_step__honours_target(run: PartRun, rng: np.random.Generator) -> Values:
-    problem = LinearProblem.draw(rng, classes=10)
-    for target in (0, *rng.permutation(range(1, 10))[:2].tolist()):  # 0 is false in Python, and a class
+    usual = run.spec.invisible_trigger.target
+    others = [k for k in range(1, 10) if k != usual]
+    problem = LinearProblem.draw(rng, usual)
+    for target in (0, *rng.permutation(others)[:2].tolist()):  # 0 is false in Python, and a class
         found = _model_gradient(_poison_step(run, problem, target), "linear.weight")
         if close(found, problem.solve(target).weight):
             continue
@@ -262,8 +268,9 @@ def poison_step__honours_target(run: PartRun, rng: np.random.Generator) -> Value
 
 @_check
 def poison_step__steps_nothing(run: PartRun, rng: np.random.Generator) -> Values:
-    problem = LinearProblem.draw(rng)
-    model, delta, x, y, _ = _poison_step(run, problem, problem.other_class(rng, 0)).arguments
+    target = run.spec.invisible_trigger.target
+    problem = LinearProblem.draw(rng, target)
+    model, delta, x, y, _ = _poison_step(run, problem, target).arguments
     changed = [n for n, p in problem.parameters.items() if not _same(model.parameters.get(n), p)]
     if changed:
         raise Finding("parameters_changed", names=changed)

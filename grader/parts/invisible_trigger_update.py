@@ -144,7 +144,13 @@ def _predictions(rng: np.random.Generator, y: np.ndarray, target: int) -> np.nda
 
 @_check
 def attack_success_rate__excludes_target_class(run: PartRun, rng: np.random.Generator) -> Values:
-    target = int(rng.integers(10))
+    usual = run.spec.invisible_trigger.target
+    for target in (usual, (usual + int(rng.integers(1, 10))) % 10):
+        _excludes_target_class(run, rng, target)
+    return None
+
+
+def _excludes_target_class(run: PartRun, rng: np.random.Generator, target: int) -> None:
     y = np.concatenate([rng.integers(0, 10, 60), np.full(17, target)])
     predictions = _predictions(rng, y, target)
     predictions[-12:] = target
@@ -155,17 +161,16 @@ def attack_success_rate__excludes_target_class(run: PartRun, rng: np.random.Gene
     found = _success_rate(run, predictions, y, target, tensor_finding=None)
     for unit in (1.0, 100.0, float(others.sum())):
         if close(np.asarray(found), np.asarray(expected * unit)):
-            return None
+            return
     wrong = {"counts_target_class": hits.mean(), "all_images": hits[others].sum() / len(y)}
     in_unit = np.asarray(found / 100 if found > 1 else found)
     require_close(in_unit, np.asarray(expected), {k: np.asarray(v) for k, v in wrong.items()},
                   expected=float(expected), found=found)  # fmt: skip
-    return None
 
 
 @_check
 def attack_success_rate__returns_share(run: PartRun, rng: np.random.Generator) -> Values:
-    target = int(rng.integers(10))
+    target = run.spec.invisible_trigger.target
     y = rng.integers(0, 9, 49)
     y = y + (y >= target)  # no image of the target class: who excludes it is the other check's question
     # 31 of 49: no share that rounding, or counting the misses instead, would leave as it is
