@@ -13,17 +13,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from grader import __version__, messages
 from grader.batch.command import add_batch
 from grader.contract import PARTS
+from grader.exports.command import add_export
 
 GRADED, USAGE, GRADER_ERROR = 0, 2, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 done, 2 bad usage, 3 grader error."""
-    parser = argparse.ArgumentParser(prog="python -m grader", description="Backdoor Lab: grade a submission.")
+    parser = argparse.ArgumentParser(prog="python -m grader", description="Backdoor Lab: grade submissions.")
     parser.add_argument("--version", action="version", version=f"Backdoor Lab grader {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_grade(commands)
     add_batch(commands)
+    add_export(commands)
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status

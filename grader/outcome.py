@@ -150,9 +150,10 @@ class Report:
         try:
             checks = tuple(_outcome_from_json(item) for item in rest.pop("checks"))
             report = cls(checks=checks, **{**rest, "review": tuple(rest["review"])})
-        except (KeyError, TypeError) as error:
+            totals = {"status": report.status, "score": report.score, "bonus": report.bonus}
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"damaged report: {error}") from error
-        for key, value in (("status", report.status), ("score", report.score), ("bonus", report.bonus)):
+        for key, value in totals.items():
             if data.get(key) != value:
                 raise ValueError(f"damaged report: {key} is {data.get(key)!r} but its checks give {value!r}")
         return report
