@@ -20,10 +20,11 @@ grade: $(READY)  ## grade the reference solution on MNIST, print the scoreboard,
 test: $(READY_DEV)  ## run every test of the project
 	$(BIN)/python -m pytest tests -ra
 
-lint: $(READY_DEV)  ## ruff (lint and format) and types
+lint: $(READY_DEV)  ## ruff (lint and format), types, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/actionlint
 
 bench: $(READY_DEV)  ## benchmarks, side by side
 	$(BIN)/python -m tests.bench

@@ -1,0 +1,125 @@
+"""The outputs of a release: the student repository, and a bundle for each platform."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from solution.build import ROOT
+from solution.release.content import (
+    DATA,
+    Files,
+    ReleaseError,
+    assignment_files,
+    grader_files,
+    project,
+    requirements,
+    template,
+)
+from solution.release.packing import tree_id
+
+FEEDBACK = ".github/workflows/feedback.yml"
+PIN = 'GRADER_TREE: ""'
+CLASSROOM50_LIMIT = 10 * 2**20  # bytes of the archive that Classroom 50 downloads
+_AUTHOR = "Backdoor Lab"
+_EMAIL = "backdoor-lab@localhost"
+
+
+def student_repository(root: Path = ROOT) -> Files:
+    """Everything that a student's repository starts with.
+
+    ``feedback.yml`` names the git id of this very ``grader/``, so that a push with another one is noticed.
+    """
+    grader = grader_files(root)
+    feedback = (root / FEEDBACK).read_text(encoding="utf-8")
+    if feedback.count(PIN) != 1:
+        raise ReleaseError(f"{FEEDBACK} has no line {PIN}")
+    lines = "".join(f'    "{requirement}",\n' for requirement in requirements(root))
+    return {
+        **assignment_files(root),
+        **grader,
+        FEEDBACK: feedback.replace(PIN, f'GRADER_TREE: "{tree_id(grader, "grader")}"').encode(),
+        "README.md": template("student/README.md"),
+        "README.zh-CN.md": template("student/README.zh-CN.md"),
+        "pyproject.toml": template(
+            "student/pyproject.toml.in", version=str(project(root)["version"]), dependencies=lines
+        ),
+        **{name: (root / name).read_bytes() for name in ("LICENSE", ".gitattributes")},
+        ".gitignore": template("student/gitignore"),
+    }
+
+
+def classroom50_bundle(root: Path = ROOT) -> Files:
+    """What goes into ``CLASSROOM/autograders/ASSIGNMENT/`` of the classroom50 repository; students can read it.
+
+    MNIST does not fit: ``autograder.py`` takes it from the student's checkout, where the grader checks its sums.
+    """
+    grader = {name: content for name, content in grader_files(root).items() if not name.startswith(DATA)}
+    return {**grader, "autograder.py": template("classroom50/autograder.py"), **_requirements(root)}
+
+
+def gradescope_zip(root: Path = ROOT) -> Files:
+    """What goes into the zip that is uploaded as Gradescope's autograder."""
+    scripts = {name: template(f"gradescope/{name}") for name in ("setup.sh", "run_autograder")}
+    return {**grader_files(root), **scripts, **_requirements(root)}
+
+
+def _requirements(root: Path) -> Files:
+    return {"requirements.txt": "".join(f"{line}\n" for line in requirements(root)).encode()}
+
+
+# --- the student repository's history --------------------------------------------------------------------------------
+
+
+def commit_release(directory: Path, version: str, when: int) -> str | None:
+    """Make ``directory`` a git repository whose history is releases and nothing else; the new commit's id.
+
+    The first commit depends on content, version and date alone, so two runs make the same one.
+
+    Args:
+        when: seconds since 1970 that the commit is dated.
+
+    Returns:
+        None where git is not installed: then the files are there, without a repository.
+
+    Raises:
+        ReleaseError: git failed.
+    """
+    try:
+        if not (directory / ".git").is_dir():
+            _git(directory, when, "init", "--quiet", "--initial-branch=main")
+        _git(directory, when, "add", "--all")
+        if _git(directory, when, "status", "--porcelain") or not _head(directory, when):
+            _git(directory, when, "commit", "--quiet", "--no-verify", "-m", f"Backdoor Lab {version}")
+    except FileNotFoundError:
+        return None
+    return _head(directory, when)
+
+
+def _head(directory: Path, when: int) -> str:
+    try:
+        return _git(directory, when, "rev-parse", "--verify", "--quiet", "HEAD")
+    except ReleaseError:
+        return ""
+
+
+def _git(directory: Path, when: int, *arguments: str) -> str:
+    settings = ("-c", "core.autocrlf=false", "-c", "core.fileMode=false", "-c", "commit.gpgSign=false")
+    people: Mapping[str, str] = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", _AUTHOR), ("EMAIL", _EMAIL), ("DATE", f"{when} +0000"))
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *settings, *arguments],
+        cwd=directory,
+        env={**inherited, **people},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise ReleaseError(f"git {arguments[0]} failed in {directory}: {done.stderr.strip()}")
+    return done.stdout.strip()
