@@ -1,5 +1,5 @@
-"""GitHub Actions: the step summary (Markdown for ``$GITHUB_STEP_SUMMARY``) and annotations on the lines at
-fault.
+"""GitHub: the step summary (Markdown for ``$GITHUB_STEP_SUMMARY``), annotations on the lines at fault, and the
+status of a commit.
 
 Facts these functions rest on: a step's summary may be 1 MiB at most and is dropped whole beyond that; a step
 shows ten error annotations; the runner takes any line of the log for a command that starts, after white
@@ -18,6 +18,8 @@ from grader.outcome import Outcome, Report, Status
 
 SUMMARY_LIMIT = 1024 * 1024  # bytes
 MAX_ANNOTATIONS = 10
+STATUS_CONTEXT = "backdoor-lab/grade"
+_LONGEST_STATUS = 140  # characters of a commit status's description
 _SIGNS = {Status.PASSED: "✅", Status.FAILED: "❌", Status.SKIPPED: "➖", Status.ERROR: "⚠️"}
 
 
@@ -129,6 +131,24 @@ def annotate(report: Report, *, directory: str = "assignment") -> list[str]:
         message = command_data(one_line(f"{first.got} {first.hint}", 900))
         commands.append(f"::error {','.join(properties)}::{message}")
     return commands[:MAX_ANNOTATIONS]
+
+
+def commit_status(report: Report) -> dict[str, str]:
+    """The body of GitHub's "create a commit status": the score, and what to repair first.
+
+    A grader error is the state ``error``, without a score.
+
+    Raises:
+        ExportError: the isolation is ``none``.
+    """
+    require_isolated(report)
+    parts = [texts.score_line(report), texts.bonus_line(report)]
+    state = "success"
+    if report.score != report.max_score:
+        state = "failure" if report.score is not None else "error"
+        parts += [texts.full_title(group[0], report.language) for group in texts.faults(report)]
+    description = one_line(" · ".join(part for part in parts if part), _LONGEST_STATUS)
+    return {"state": state, "context": STATUS_CONTEXT, "description": description}
 
 
 def log(text: str) -> str:

@@ -85,13 +85,21 @@ def _junit(report: Report, options: argparse.Namespace) -> str:
 def _summary(report: Report, options: argparse.Namespace) -> str:
     from grader.exports import actions
 
-    return actions.summary(report, links=dict(options.link), advisory=not options.authoritative)
+    return actions.summary(
+        report, links=dict(options.link), advisory=not options.authoritative, limit=options.limit
+    )
 
 
 def _annotations(report: Report, options: argparse.Namespace) -> str:
     from grader.exports import actions
 
     return "".join(f"{line}\n" for line in actions.annotate(report, directory=options.directory))
+
+
+def _commit_status(report: Report, options: argparse.Namespace) -> str:
+    from grader.exports import actions
+
+    return _as_json(actions.commit_status(report))
 
 
 def _reporter(report: Report, options: argparse.Namespace) -> str:
@@ -143,8 +151,9 @@ FORMATS: Mapping[str, tuple[Callable[[Report, argparse.Namespace], str], str]] =
     "terminal": (_terminal, "the scoreboard as plain text"),
     "html": (_html, "the page, without the playground; the pictures lie beside the report"),
     "junit": (_junit, "JUnit XML"),
-    "actions-summary": (_summary, "Markdown for $GITHUB_STEP_SUMMARY, at most 1 MiB"),
+    "actions-summary": (_summary, "Markdown, for $GITHUB_STEP_SUMMARY for example"),
     "actions-annotations": (_annotations, "workflow commands that mark the lines at fault: print them"),
+    "commit-status": (_commit_status, "the status of a commit, for GitHub's API"),
     "reporter": (_reporter, "variables of autograding-grading-reporter, for $GITHUB_ENV"),
     "classroom50": (_classroom50, "Classroom 50's result.json; who was graded comes from its environment"),
     "classroom50-release": (_classroom50_release, "Classroom 50's release-body.md"),
@@ -172,6 +181,10 @@ def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export.add_argument(
         "--link", type=_link, action="append", default=[], metavar="LABEL=URL",
         help="actions-summary: a link at the end, e.g. to the pictures",
+    )  # fmt: skip
+    export.add_argument(
+        "--limit", type=int, default=2**20, metavar="BYTES",
+        help="actions-summary: cut it there (default: 1 MiB, the limit of a step's summary)",
     )  # fmt: skip
     export.add_argument(
         "--authoritative", action="store_true", help="actions-summary: do not call it a self-check"

@@ -29,6 +29,7 @@ GOLDEN_FILES = {
     "junit": "junit.xml",
     "actions-summary": "summary.md",
     "actions-annotations": "annotations.txt",
+    "commit-status": "status.json",
     "classroom50": "classroom50.json",
     "gradescope": "gradescope.json",
     "autolab": "autolab.txt",
@@ -70,6 +71,13 @@ def test_printed_where_no_file_is_named(written: Path, capsysbinary: pytest.Capt
     assert "self-check" in printed
     assert export(written, "actions-summary", "--authoritative") == 0
     assert "self-check" not in capsysbinary.readouterr().out.decode("utf-8")
+
+
+def test_what_is_too_long_is_cut_and_that_is_said(written: Path, capsysbinary: pytest.CaptureFixture[bytes]):
+    assert export(written, "actions-summary", "--limit", "2000") == 0
+    printed = capsysbinary.readouterr().out
+    assert len(printed) <= 2000
+    assert "the rest is in report.json" in printed.decode("utf-8")
 
 
 def test_the_reporters_variables(written: Path, capsysbinary: pytest.CaptureFixture[bytes]):

@@ -49,6 +49,7 @@ EXPORTS: dict[str, Callable[[Report], str]] = {
     "junit.xml": junit.render,
     "summary.md": actions.summary,
     "annotations.txt": lambda report: "".join(f"{line}\n" for line in actions.annotate(report)),
+    "status.json": lambda report: as_json(actions.commit_status(report)),
     "reporter.json": lambda report: as_json(reporter.results(report)),
     "classroom50.json": lambda report: as_json(classroom50.result(report, reports.WHO)),
     "gradescope.json": lambda report: as_json(gradescope.results(report)),
@@ -227,6 +228,16 @@ class TestActions:
         for address in ("javascript:alert(1)", "http://x", "https://x)[y](https://z"):
             with pytest.raises(ValueError, match="https"):
                 actions.summary(reports.full(), links={"a": address})
+
+    @pytest.mark.parametrize(
+        ("kind", "state"),
+        [("full", "success"), ("mixed", "failure"), ("stubs", "failure"), ("grader_error", "error")],
+    )
+    def test_a_commit_status(self, kind: str, state: str):
+        status = actions.commit_status(REPORTS[kind]())
+        assert status["state"] == state
+        assert len(status["description"]) <= 140
+        assert ("of 100" in status["description"]) == (kind != "grader_error")
 
     def test_annotations_are_one_command_a_line(self):
         commands = actions.annotate(reports.mixed())

@@ -38,7 +38,7 @@ class Job:
         checkout: the working directory of the steps.
         temporary: ``$RUNNER_TEMP``.
         context: values of expressions that no step gives, e.g. ``matrix.shard``.
-        used: step id -> outputs of a ``uses:`` step.
+        used: step id -> outputs of a step that is not run here.
         environment: added to the steps' environment.
         without: names of steps that are left out.
     """
@@ -81,7 +81,7 @@ class Job:
             if "()" not in condition:
                 condition = f"success() && {condition}"
             if step.get("name") in self.without or not self.evaluate(condition):
-                self.steps[name] = Ran("skipped")
+                self.steps[name] = Ran("skipped", outputs=dict(self.used.get(step.get("id", ""), {})))
             elif "run" in step:
                 self.steps[name] = self._run(step)
             else:
@@ -131,6 +131,8 @@ class Job:
         return (self._look_up(compared[1]) == compared[3]) == (compared[2] == "==")
 
     def _look_up(self, name: str) -> str:
+        if "||" in name:
+            return next(filter(None, map(self._look_up, name.split(" || "))), "")
         assert re.fullmatch(r"[\w.-]+", name), f"not understood: {name}"
         if name == "runner.temp":
             return str(self.temporary)
