@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from grader.contract import PARTS
+from grader.contract import PARTS, check
 from grader.exports import terminal
 from grader.exports.escaping import log_safe
 from grader.isolation import SandboxError, available_isolation
@@ -63,9 +63,8 @@ def grading(request: pytest.FixtureRequest) -> Iterator[Grading]:
     except UsageProblem as problem:
         pytest.exit(str(problem), returncode=pytest.ExitCode.USAGE_ERROR)
     request.config.stash[_GRADING] = grading
-    grading.warm_up(
-        {str(item.callspec.params["check_id"]).split(".")[0] for item in _checks(request.session)}
-    )
+    asked = [check(str(item.callspec.params["check_id"])) for item in _checks(request.session)]
+    grading.warm_up({c.part for c in asked}, outcomes=any(c.is_outcome for c in asked))
     yield grading
     grading.close()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from grader.student import Finding, StudentModule
 from grader.submission import Submission, read_submission
 
 CHECKS: Mapping[str, CheckFunction] = {**invisible_trigger.CHECKS, **invisible_trigger_attack.CHECKS}
+PREPARE: Mapping[str, Callable[[PartRun], None]] = {"invisible_trigger": invisible_trigger_attack.prepare}
+"""What a part's outcome checks can begin before they run, by part."""
 
 # Findings that carry text written by the student's code.
 _WITHHELD = {"exception": "exception_withheld", "import_error": "exception_withheld"}
@@ -98,11 +100,18 @@ class Grading:
             start_seconds=limits.start_seconds,
         )
 
-    def warm_up(self, parts: Iterable[str] | None = None) -> None:
-        """Start the children now, so that they import torch while the parent does something else."""
+    def warm_up(self, parts: Iterable[str] | None = None, *, outcomes: bool = True) -> None:
+        """Start the children now, so that they import torch while the parent does something else.
+
+        Args:
+            outcomes: the outcome checks will be asked for, so begin what they need.
+        """
         for name in parts or self._runs:
-            if not self._not_attempted(part(name)):
-                self._runs[name].student.warm_up()
+            if self._not_attempted(part(name)):
+                continue
+            self._runs[name].student.warm_up()
+            if outcomes and name in PREPARE and not self.submission.sources[name].stubs:
+                PREPARE[name](self._runs[name])
 
     def outcome(self, check_id: str) -> Outcome:
         """Run one check (and what it requires) unless it ran already.

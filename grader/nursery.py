@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -34,7 +35,9 @@ def main(descriptor: int) -> None:
     """Answer control messages on an inherited socket until the parent goes away."""
     die_with_parent()
     hide_memory()
-    # The first optimiser imports a second's worth of torch: here, once, and not in a worker's first step.
+    # The first optimiser imports PyTorch's compiler: here, once, and not in a worker's first step. Without triton,
+    # which is for GPUs and is another 70 MiB.
+    sys.modules["triton"] = None  # type: ignore[assignment]
     torch.optim.SGD([torch.zeros(1)])
     control = socket.socket(fileno=descriptor)
     control.sendall(b'{"ready": true}')

@@ -1,4 +1,4 @@
-"""The optimisers that a spec may name, for the child and for the parent's shadow copy alike."""
+"""The optimisers that a spec may name, as the child makes them; the parent has its own arithmetic."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from grader.exports.html import render_page
 from grader.exports.playground import Playground
 from grader.grading import Grading
-from grader.lab.data import load_mnist
+from grader.lab.data import load_mnist, to_float
 from grader.outcome import Report, write_whole
 from grader.parts.invisible_trigger_attack import Attack, one_of_each_digit
 
@@ -35,13 +35,13 @@ def write_report(grading: Grading, report: Report, directory: Path) -> None:
 
 def playground(attack: Attack, grading: Grading) -> Playground:
     """The student's own backdoored model and trigger, with one test image of each digit."""
-    test = load_mnist("test")
+    test = load_mnist("test", grey_levels=True)
     shown = one_of_each_digit(test)
     spec = grading.spec.invisible_trigger
     return Playground(
         weights={name: p.detach().contiguous().numpy() for name, p in attack.model.named_parameters()},
         delta=attack.delta.numpy(),
-        images=test.x[shown].numpy(),
+        images=to_float(test.x[shown]).numpy(),
         labels=[int(label) for label in test.y[shown]],
         target=spec.target,
         epsilon=spec.epsilon,

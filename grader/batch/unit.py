@@ -197,7 +197,7 @@ def _prepare(spec: Any) -> Result:
 
     part = spec.invisible_trigger
     try:
-        clean_start(part.clean, part.clean_seed, load_mnist("train"))
+        clean_start(part.clean, part.clean_seed, load_mnist("train", grey_levels=True))
     except DataError as error:
         return Result(error=str(error), fatal=True)
     return Result()

@@ -6,10 +6,13 @@ measure what an image file would hold.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from grader.lab.data import to_float
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,20 @@ class Rate:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:
-    """The most likely class of each image: x (N, C, H, W) -> int64 (N,), in evaluation mode, which is then restored."""
+def predict(
+    model: nn.Module, x: Tensor, batch_size: int = 250, *, trigger: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """The most likely class of each image: x (N, C, H, W) -> int64 (N,), in evaluation mode, which is then restored.
+
+    Args:
+        x: float32 in [0, 1], or uint8 grey levels.
+        trigger: (n, C, H, W) -> (n, C, H, W), float32: put on every image before the model sees it.
+    """
     training = model.training
     model.eval()
     try:
-        return torch.cat([model(part).argmax(1) for part in x.split(batch_size)])
+        parts = (to_float(part) for part in x.split(batch_size))
+        return torch.cat([model(part if trigger is None else trigger(part)).argmax(1) for part in parts])
     finally:
         model.train(training)
 

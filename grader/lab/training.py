@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grader.lab.adam import Adam, CosineSchedule
 from grader.lab.data import DATA_DIR, DataError, Images, batches, load_weights, save_weights
 from grader.lab.metrics import accuracy, attack_success_rate, predict
 from grader.lab.models import LeNet5, initialise
@@ -190,12 +191,9 @@ def train_backdoor(
         snapshot: see ``held_out_snapshot``.
     """
     model.train()
-    # Not fused: a fused Adam reads a gradient of another memory layout than its parameter's in the wrong order.
     betas = (settings.model_beta1, settings.model_beta2)
-    model_optimizer = torch.optim.Adam(
-        model.parameters(), lr=settings.model_learning_rate, betas=betas, foreach=True
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(model_optimizer, T_max=settings.steps)
+    model_optimizer = Adam(model.parameters(), settings.model_learning_rate, betas)
+    schedule = CosineSchedule(model_optimizer, settings.steps)
     history = History()
     snapshot_steps = {settings.steps * k // SNAPSHOTS for k in range(1, SNAPSHOTS + 1)}
 

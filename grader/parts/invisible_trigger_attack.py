@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from grader.audit import Verdict, check_delta_gradient, check_gradients
-from grader.lab.data import Images, load_mnist
+from grader.lab.adam import Adam
+from grader.lab.data import Images, load_mnist, to_float
 from grader.lab.metrics import Rate, accuracy, attack_success_rate, l2, linf, predict, psnr, ssim
 from grader.lab.models import LeNet5
 from grader.lab.training import History, clean_start, held_out_snapshot, hold_out, train_backdoor
-from grader.optimizers import OPTIMIZERS
 from grader.parts.run import CheckFunction, PartRun
 from grader.student import Finding
 
@@ -67,7 +68,7 @@ class ChildStepper:
         self._rng = np.random.default_rng(secrets.randbits(128))  # which steps are audited must not be known
         self._shadow = torch.zeros(1, 1, 28, 28, requires_grad=True)
         settings: dict[str, Any] = {"lr": self._spec.attack.delta_learning_rate}
-        self._shadow_optimizer = OPTIMIZERS["adam"]([self._shadow], **settings)
+        self._shadow_optimizer = Adam([self._shadow], **settings)
         self._double = LeNet5().double()
         self._returned_delta = np.zeros((1, 1, 28, 28), np.float32)
         self.step = 0
@@ -181,6 +182,36 @@ def _read_step(
     return float(loss), torch.from_numpy(gradient), torch.from_numpy(delta_gradient), delta
 
 
+@dataclass(frozen=True)
+class Data:
+    """MNIST, as grey levels."""
+
+    train: Images
+    test: Images
+
+
+def load_data() -> Data:
+    """Read MNIST.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    return Data(load_mnist("train", grey_levels=True), load_mnist("test", grey_levels=True))
+
+
+def prepare(run: PartRun) -> None:
+    """Read the data, and import what draws, in a thread: the parent has nothing to do until the child has started."""
+
+    def work() -> Data:
+        if run.pictures_directory is not None:
+            from grader.lab import plots  # noqa: F401
+        return load_data()
+
+    pool = ThreadPoolExecutor(1)
+    run.prepared["data"] = pool.submit(work)
+    pool.shutdown(wait=False)
+
+
 def attack(run: PartRun) -> Attack:
     """Train with the student's steps and evaluate; computed once a run."""
     found: Attack = run.once("attack", lambda: _attack(run))
@@ -190,42 +221,43 @@ def attack(run: PartRun) -> Attack:
 def _attack(run: PartRun) -> Attack:
     spec = run.spec.invisible_trigger
     torch.set_num_threads(run.spec.threads.parent)
-    train, test = load_mnist("train"), load_mnist("test")
+    data: Data = run.prepared["data"].result() if "data" in run.prepared else load_data()
     report = run.progress or (lambda what, done, total: None)
     model = clean_start(
         spec.clean,
         spec.clean_seed,
-        train,
+        data.train,
         progress=lambda done, total, _: report("clean_training", done, total),
     )
     generator = torch.Generator().manual_seed(run.spec.seed)
     stepper = ChildStepper(run)
-    train, held_out = hold_out(train)
+    train, held_out = hold_out(data.train)
     started = time.perf_counter()
     history = train_backdoor(
         model, stepper, train, spec.attack, generator,
         progress=lambda done, total, _: report("training", done, total),
-        snapshot=held_out_snapshot(held_out, spec.target),
+        snapshot=held_out_snapshot(held_out.as_float(), spec.target),
     )  # fmt: skip
     run.metrics["training_seconds"] = time.perf_counter() - started
     run.metrics["audited_steps"] = stepper.audited
     run.metrics["largest_audit_error"] = stepper.largest_error
-    return _evaluate(run, model, stepper.delta.clone(), history, test)
+    return _evaluate(run, model, stepper.delta.clone(), history, data.test)
 
 
 def _evaluate(run: PartRun, model: LeNet5, delta: Tensor, history: History, test: Images) -> Attack:
     spec = run.spec.invisible_trigger
     # the child is idle now: both cores for the parent
     torch.set_num_threads(max(run.spec.threads.parent, run.spec.threads.child))
-    x_triggered = (test.x + delta).clamp(0, 1)
-    predictions, triggered_predictions = predict(model, test.x), predict(model, x_triggered)
+    predictions = predict(model, test.x)
+    triggered_predictions = predict(model, test.x, trigger=lambda x: (x + delta).clamp(0, 1))
     result = Attack(
         model, delta, history, predictions, triggered_predictions,
         acc=accuracy(predictions, test.y),
         asr=attack_success_rate(triggered_predictions, test.y, spec.target),
         untriggered=attack_success_rate(predictions, test.y, spec.target),
     )  # fmt: skip
-    clean, triggered = test.x[:SHOWN], x_triggered[:SHOWN]
+    clean = to_float(test.x[:SHOWN])
+    triggered = (clean + delta).clamp(0, 1)
     run.metrics.update(
         acc=result.acc.value,
         asr=result.asr.value,
@@ -254,9 +286,10 @@ def _draw(run: PartRun, result: Attack, test: Images) -> None:
     assert run.pictures_directory is not None
     spec, folder = run.spec.invisible_trigger, run.pictures_directory
     shown = one_of_each_digit(test)
+    x = to_float(test.x[shown])
     plots.plot_trigger(result.delta, spec.epsilon, folder / "trigger.png")
     plots.plot_triggered_samples(
-        test.x[shown], (test.x[shown] + result.delta).clamp(0, 1), y=test.y[shown],
+        x, (x + result.delta).clamp(0, 1), y=test.y[shown],
         predictions=result.predictions[shown], triggered_predictions=result.triggered_predictions[shown],
         target=spec.target, path=folder / "triggered_samples.png",
     )  # fmt: skip

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
-from grader.optimizers import OPTIMIZERS
 from grader.parts.invisible_trigger import Values, _check, _finite
 from grader.parts.run import PartRun, close, require_close
 from grader.student import Finding, OptimizerArgument, State, TensorArgument
@@ -39,18 +37,17 @@ def _delta_step(
     return state, _finite(state.array)
 
 
-def _optimizer_step(
-    delta: np.ndarray, gradient: np.ndarray, optimizer: _Optimizer, *, steps: int = 1
-) -> np.ndarray:
-    """What one step of a plain copy of the optimiser makes of delta, without any projection."""
+def _optimizer_step(delta: np.ndarray, gradient: np.ndarray, optimizer: _Optimizer) -> np.ndarray:
+    """What a fresh optimiser's first step makes of delta, without any projection: PyTorch's formulas, no state yet."""
     name, settings = optimizer
-    copy = torch.from_numpy(delta.copy()).requires_grad_()
-    copy.grad = torch.from_numpy(gradient.copy())
-    stepper = OPTIMIZERS[name]([copy], **settings)
-    for _ in range(steps):
-        stepper.step()
-    result: np.ndarray = copy.detach().numpy()
-    return result
+    g = gradient.astype(np.float64)
+    size = np.abs(g)
+    direction = {
+        "sgd": g,
+        "adam": g / (size + settings.get("eps", 1e-8)),  # the bias corrections undo both betas
+        "rmsprop": g / (size * np.sqrt(1 - settings.get("alpha", 0.99)) + settings.get("eps", 1e-8)),
+    }[name]
+    return (delta - settings["lr"] * direction).astype(np.float32)
 
 
 def _delta_and_gradient(rng: np.random.Generator, scale: float) -> tuple[np.ndarray, np.ndarray]:

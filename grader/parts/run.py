@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ class PartRun:
     Attributes:
         entropy: seeds the checks' inputs; a check's generator depends on it and on the check's id alone, so a check
             sees the same inputs whichever other checks run.
-        device: where ``--in-process`` runs; the sandbox has the CPU only.
         metrics: numbers for the report, filled by the checks.
         review: reasons for a person to look at this submission: (key of ``messages/``, values).
-        pictures: called with (name, function that draws it at a path) for what the report shows.
+        pictures: name -> file name in ``pictures_directory``, of what the report shows.
+        memo: values that several checks need; see ``once``.
+        prepared: what is being read while the child starts.
     """
 
     spec: Spec
@@ -37,6 +39,7 @@ class PartRun:
     review: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)
     memo: dict[str, Any] = field(default_factory=dict)
+    prepared: dict[str, Future[Any]] = field(default_factory=dict)
 
     def rng(self, check_id: str) -> np.random.Generator:
         return np.random.default_rng([self.entropy, *check_id.encode()])
