@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from grader import __version__, messages
 from grader.batch.command import add_batch
 from grader.contract import PARTS
+from grader.experiments import add_lab
 from grader.exports.command import add_export
 
 GRADED, USAGE, GRADER_ERROR = 0, 2, 3
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_grade(commands)
     add_batch(commands)
     add_export(commands)
+    add_lab(commands)
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status
