@@ -1,4 +1,4 @@
-"""Make ``assignment/`` from ``solution/``: the stubs and the handouts. Run it after every change of ``solution/``.
+"""Make ``assignment/`` from ``solution/``: stubs, handouts, lab report. Run it after every change of ``solution/``.
 
     python -m solution.build            write assignment/
     python -m solution.build --check    write nothing; exit 1 and say what drifted
@@ -19,6 +19,8 @@ from pathlib import Path
 
 from grader.contract import PARTS, Part
 from solution.handouts import feedback_example, function_points, make_handout, points_table, training_loop
+from solution.notebooks import FILENAME as REPORT
+from solution.notebooks import make_report
 from solution.stubs import BuildError, make_stub
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +47,7 @@ def generate(root: Path, parts: Sequence[Part] = PARTS) -> dict[str, str]:
             "feedback": feedback_example(language),
         }
         files[filename] = make_handout(_read(root, Path("solution", filename)), filename, inserts, values)
+    files[REPORT] = make_report(_read(root, Path("solution", REPORT)), parts)
     return files
 
 

@@ -13,16 +13,24 @@ from solution.build import ROOT
 from solution.release.content import Files, ReleaseError, check, project
 from solution.release.outputs import (
     CLASSROOM50_LIMIT,
+    MODEL_ANSWERS,
     classroom50_bundle,
     commit_release,
     gradescope_zip,
+    nbgrader_course,
     student_repository,
 )
 from solution.release.packing import tar_bytes, write_folder, zip_bytes
 
 _DESCRIPTION = """Make everything that leaves this repository, in DIR: student/ (a git repository, ready to be a
-template), classroom50/ (for the folder of the autograder), gradescope.zip. Nothing is written where a solution is found
-in it. Run it again after a change: student/ gets one more commit, the rest is replaced."""
+template), classroom50/ (for the folder of the autograder), gradescope.zip, and nbgrader/ (a course folder, for the
+instructor). Nothing is written where a solution is found in it. Run it again after a change: student/ gets one more
+commit, the rest is replaced, but for what nbgrader made."""
+
+# Grades and submissions of a course that is at work.
+NBGRADER_MAKES = frozenset(
+    {"release", "submitted", "autograded", "feedback", "gradebook.db", ".nbgrader.log"}
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +59,8 @@ def release(out: Path, root: Path = ROOT) -> None:
         classroom50_bundle(root),
         gradescope_zip(root),
     )
-    for files in (student, classroom50, gradescope):
+    course = nbgrader_course(root)
+    for files in (student, classroom50, gradescope, {**course, MODEL_ANSWERS: b'{"cells": []}'}):
         check(files, root)
     size = len(tar_bytes(classroom50))
     if size >= CLASSROOM50_LIMIT:
@@ -60,6 +69,7 @@ def release(out: Path, root: Path = ROOT) -> None:
     write_folder(student, out / "student", keep=frozenset({".git"}))
     commit = commit_release(out / "student", version, _date(root))
     write_folder(classroom50, out / "classroom50")
+    write_folder(course, out / "nbgrader", keep=NBGRADER_MAKES)
     (out / "gradescope.zip").write_bytes(zip_bytes(gradescope))
     print(
         f"student/         {_about(student)}; "
@@ -67,6 +77,7 @@ def release(out: Path, root: Path = ROOT) -> None:
     )
     print(f"classroom50/     {_about(classroom50)}; {size / 2**20:.1f} MiB packed")
     print(f"gradescope.zip   {_about(gradescope)}")
+    print(f"nbgrader/        {_about(course)}; for the instructor: its notebook has model answers")
 
 
 def _about(files: Files) -> str:

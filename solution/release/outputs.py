@@ -7,7 +7,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from grader.contract import PARTS
 from solution.build import ROOT
+from solution.notebooks import FILENAME as REPORT
 from solution.release.content import (
     DATA,
     Files,
@@ -20,6 +22,8 @@ from solution.release.content import (
 )
 from solution.release.packing import tree_id
 
+SOURCE = "source/backdoor-lab/"
+MODEL_ANSWERS = f"{SOURCE}{REPORT}"
 FEEDBACK = ".github/workflows/feedback.yml"
 PIN = 'GRADER_TREE: ""'
 CLASSROOM50_LIMIT = 10 * 2**20  # bytes of the archive that Classroom 50 downloads
@@ -64,6 +68,22 @@ def gradescope_zip(root: Path = ROOT) -> Files:
     """What goes into the zip that is uploaded as Gradescope's autograder."""
     scripts = {name: template(f"gradescope/{name}") for name in ("setup.sh", "run_autograder")}
     return {**grader_files(root), **scripts, **_requirements(root)}
+
+
+def nbgrader_course(root: Path = ROOT) -> Files:
+    """A course folder of nbgrader's with the assignment ``backdoor-lab``; for the instructor, since its notebook has
+    model answers to the written questions. ``nbgrader generate_assignment`` takes them out.
+    """
+    source = {
+        name.replace("assignment/", SOURCE, 1): content for name, content in assignment_files(root).items()
+    }
+    written = ", ".join(f'"{part.filename}"' for part in PARTS)
+    return {
+        **grader_files(root),
+        **source,
+        MODEL_ANSWERS: (root / "solution" / REPORT).read_bytes(),
+        "nbgrader_config.py": template("nbgrader/nbgrader_config.py.in", files=f"[{written}]"),
+    }
 
 
 def _requirements(root: Path) -> Files:

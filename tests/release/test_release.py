@@ -167,6 +167,8 @@ def test_no_three_lines_of_a_solution_go_out(released: Path):
             runs += ["\n".join(lines[i : i + 3]) for i in range(len(lines) - 2)]
     assert len(runs) > 5
     for name, content in contents(released).items():
+        if name == "nbgrader/source/backdoor-lab/report.ipynb":
+            continue  # for the instructor: nbgrader takes the model answers out of it
         if name.endswith((".gz", ".zip", ".safetensors")):
             continue  # no text; a zip's members are listed by themselves
         text = "\n" + "\n".join(normal(content.decode("utf-8", "replace"))) + "\n"
