@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from grader.experiments import attack
+from grader.experiments import attack, frontier
 
-COMMANDS = (attack,)
+COMMANDS = (attack, frontier)
 
 
 def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from grader.lab.triggers.backdoor import Backdoor, Measured
+    from grader.spec import Spec
 
 NAMES = ("visible", "sticker", "lighting", "invisible", "dynamic_visible", "dynamic_invisible")
 
@@ -71,16 +72,16 @@ def _run(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace, progress: StepProgress) -> Backdoor:
     from grader.lab.data import load_mnist
     from grader.lab.triggers import ATTACKS, dynamic_invisible
+    from grader.spec import load_spec
 
     if options.name == "invisible":
-        return invisible(
-            options.submission,
-            options.target,
-            options.seed,
-            progress,
-            epsilon=options.epsilon,
-            device=options.device,
-        )
+        if options.device != "cpu":
+            raise ExperimentProblem("the sandbox shows no GPU: `invisible` runs on the CPU")
+        public = load_spec().with_seed(options.seed)
+        epsilon = public.invisible_trigger.epsilon if options.epsilon is None else options.epsilon / 255
+        part = dataclasses.replace(public.invisible_trigger, target=options.target, epsilon=epsilon)
+        spec = dataclasses.replace(public, invisible_trigger=part)
+        return invisible(options.submission, spec, progress)
     train = load_mnist("train", options.data_dir, grey_levels=True)
     device = device_of(options)
     if options.name == "dynamic_invisible" and options.epsilon is not None:
@@ -91,55 +92,38 @@ def _train(options: argparse.Namespace, progress: StepProgress) -> Backdoor:
     return ATTACKS[options.name](train, options.target, options.seed, device=device, progress=progress)
 
 
-def invisible(
-    submission: Path | None,
-    target: int,
-    seed: int,
-    progress: StepProgress,
-    *,
-    epsilon: float | None = None,
-    device: str = "cpu",
-) -> Backdoor:
+def invisible(submission: Path | None, spec: Spec, progress: StepProgress) -> Backdoor:
     """Part 1's attack with a submission's functions, through the worker.
 
     Args:
         submission: its folder; None is the assignment's.
-        epsilon: in grey levels; None is the public spec's.
+        spec: target, epsilon, seed and training settings.
 
     Raises:
-        ExperimentProblem: the functions do not pass the checks that training relies on, or another device is asked for.
+        ExperimentProblem: the functions do not pass the checks that training relies on.
         UsageProblem: there is no such submission.
     """
     from grader.grading import Grading
     from grader.lab.triggers.backdoor import Backdoor
     from grader.lab.triggers.invisible import Perturbation
     from grader.settings import ASSIGNMENT, UsageProblem
-    from grader.spec import load_spec
     from grader.submission import SubmissionError
-
-    if device != "cpu":
-        raise ExperimentProblem("the sandbox shows no GPU: `invisible` runs on the CPU")
-    public = load_spec().with_seed(seed)
-    part = dataclasses.replace(public.invisible_trigger, target=target)
-    if epsilon is not None:
-        part = dataclasses.replace(part, epsilon=epsilon / 255)
 
     def report(what: str, done: int, total: int) -> None:
         if what == "training":
             progress(done, total, float("nan"))
 
     try:
-        grading = Grading(
-            submission or ASSIGNMENT, dataclasses.replace(public, invisible_trigger=part), progress=report
-        )
+        grading = Grading(submission or ASSIGNMENT, spec, progress=report)
     except SubmissionError as error:
         raise UsageProblem(str(error)) from error
+    part = spec.invisible_trigger
     with grading:
         outcome = grading.outcome("invisible_trigger.outcome.asr")
         found = grading.attack
     if found is None:
         raise ExperimentProblem(f"the submission's attack does not run: {outcome.got} {outcome.hint}")
-    return Backdoor(found.model.eval(), Perturbation(found.delta, part.epsilon), target)
+    return Backdoor(found.model.eval(), Perturbation(found.delta, part.epsilon), part.target)
 
 
 def describe(backdoor: Backdoor, measured: Measured) -> str:

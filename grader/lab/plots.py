@@ -7,6 +7,8 @@ grey levels (1/255), in colours that stay apart for colour-blind readers; what i
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,8 @@ GREY_LEVELS = 255
 SIGNED = "PuOr_r"  # orange is brighter, purple is darker
 ACC_COLOUR, ASR_COLOUR, LOSS_COLOUR = "#0072b2", "#d55e00", "#555555"
 MAX_SAMPLES = 10
+# colours that stay apart for colour-blind readers (Okabe & Ito), and markers that do without colour
+LINES = (("#0072b2", "o-"), ("#d55e00", "s--"), ("#009e73", "^-."), ("#cc79a7", "D:"), ("#555555", "v-"))
 
 
 def plot_trigger(delta: Tensor, epsilon: float, path: Path) -> None:
@@ -120,6 +124,48 @@ def plot_history(history: History, path: Path) -> None:
     for axes in (top, bottom):
         axes.grid(alpha=0.3)
     figure.suptitle("Training model and trigger together, from the clean start")
+    _save(figure, path)
+
+
+def plot_rates(
+    series: Mapping[str, Sequence[tuple[float, Sequence[float]]]],
+    path: Path,
+    *,
+    x_label: str,
+    y_label: str,
+    title: str,
+    goal: float | None = None,
+) -> None:
+    """Rates over a quantity, one line a series: the means, with bars from the lowest to the highest.
+
+    Args:
+        series: name -> points (x, the rates measured there, in [0, 1]).
+        goal: a rate to reach, drawn as a line.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 4.4))
+    figure.subplots_adjust(left=0.12, right=0.97, bottom=0.13, top=0.9)
+    for (name, points), (colour, style) in zip(series.items(), cycle(LINES), strict=False):
+        x = [position for position, _ in points]
+        middle = [float(np.mean(rates)) for _, rates in points]
+        below = [m - min(rates) for m, (_, rates) in zip(middle, points, strict=True)]
+        above = [max(rates) - m for m, (_, rates) in zip(middle, points, strict=True)]
+        axes.errorbar(
+            x, middle, yerr=[below, above], fmt=style, color=colour, label=name, capsize=3, markersize=5
+        )
+    if goal is not None:
+        axes.axhline(goal, color="#888888", linewidth=0.8, linestyle=":")
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.xaxis.set_major_locator(
+        matplotlib.ticker.MaxNLocator(
+            integer=all(float(p[0]).is_integer() for points in series.values() for p in points)
+        )
+    )
+    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best")
+    figure.suptitle(title, fontsize=11)
     _save(figure, path)
 
 

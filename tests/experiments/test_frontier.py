@@ -1,0 +1,52 @@
+"""The frontier's table and what it keeps; one run of a few steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.__main__ import main
+from grader.experiments.frontier import COLUMNS, reaches, read_rows, table
+from grader.isolation import ROOT
+
+
+def row(method: str, level: int, seed: int, acc: float, asr: float) -> dict[str, str]:
+    values = (method, level, seed, 5, f"{acc:.4f}", f"{asr:.4f}", "0.9900")
+    return dict(zip(COLUMNS, map(str, values), strict=True))
+
+
+def test_the_goal_needs_both_rates() -> None:
+    assert reaches(row("joint", 1, 1, 0.988, 0.99))
+    assert not reaches(row("joint", 1, 1, 0.9879, 1.0))
+    assert not reaches(row("joint", 1, 1, 0.99, 0.9899))
+
+
+def test_the_table_counts_seeds() -> None:
+    rows = [row("joint", 2, 1, 0.99, 1.0), row("joint", 2, 2, 0.99, 0.5), row("random", 2, 1, 0.9, 1.0)]
+    lines = table(rows).splitlines()
+    assert lines[2] == "| joint | 2/255 | 99.00% | 75.00% (50.00%) | 1 of 2 |"
+    assert lines[3] == "| random | 2/255 | 90.00% | 100.00% (100.00%) | 0 of 1 |"
+    assert len(lines) == 4
+
+
+def test_a_run_that_is_there_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["lab", "frontier", "--out", str(tmp_path), "--submission", str(ROOT / "solution"), "--levels", "8",
+               "--seeds", "1", "--steps", "2"]  # fmt: skip
+    assert main([*options, "--methods", "random", "universal"]) == 0
+    first = (tmp_path / "frontier.csv").read_bytes()
+    assert main([*options, "--methods", "random", "universal"]) == 0
+    assert (tmp_path / "frontier.csv").read_bytes() == first
+    assert [r["method"] for r in read_rows(tmp_path / "frontier.csv")] == ["random", "universal"]
+    assert (tmp_path / "frontier.png").exists()
+    assert "| universal | 8/255 |" in capsys.readouterr().out
+
+
+def test_bad_input_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "frontier", "--out", str(tmp_path), "--levels", "0"]) == 2
+    (tmp_path / "frontier.csv").write_text("another,table\n")
+    assert main(["lab", "frontier", "--out", str(tmp_path)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2
+    assert "1 to 255" in errors[0]
+    assert "not a table of this command" in errors[1]
