@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from grader import __version__, messages
+from grader import __version__, messages, secrecy
 from grader.contract import PARTS, Check, Part, check, max_bonus, max_score, part
 from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
@@ -29,9 +29,6 @@ CHECKS: Mapping[str, CheckFunction] = {**invisible_trigger.CHECKS, **invisible_t
 PREPARE: Mapping[str, Callable[[PartRun], None]] = {"invisible_trigger": invisible_trigger_attack.prepare}
 """What a part's outcome checks can begin before they run, by part."""
 
-# Findings that carry text written by the student's code.
-_WITHHELD = {"exception": "exception_withheld", "import_error": "exception_withheld"}
-
 
 class Grading:
     """One submission under one spec.
@@ -40,7 +37,7 @@ class Grading:
         directory: the folder with the submission's files.
         isolation: ``auto`` takes the strongest that works here; ``none`` runs in this process.
         language: of the texts, ``en`` or ``zh``.
-        report_directory: where the pictures go; None draws none.
+        report_directory: where the pictures go; None draws none, and a hidden spec allows none.
         entropy: seeds the unit checks' inputs; fresh for each grading unless given.
         device: for ``isolation="none"`` only.
 
@@ -71,9 +68,8 @@ class Grading:
         self._started = time.perf_counter()
         self._outcomes: dict[str, Outcome] = {}
         entropy = secrets.randbits(64) if entropy is None else entropy
-        self._runs = {
-            p.name: PartRun(spec, self._student(p), entropy, progress, report_directory) for p in PARTS
-        }
+        pictures = None if spec.hidden else report_directory
+        self._runs = {p.name: PartRun(spec, self._student(p), entropy, progress, pictures) for p in PARTS}
 
     def __enter__(self) -> Grading:
         return self
@@ -139,12 +135,12 @@ class Grading:
     def report_finished(self) -> Report:
         """The report of the checks that have run so far, in the contract's order."""
         checks = tuple(self._outcomes[c.id] for p in PARTS for c in p.checks if c.id in self._outcomes)
-        runs = self._runs.values()
+        runs, hidden = self._runs.values(), self.spec.hidden
         return Report(
             grader_version=__version__,
             spec=self.spec.name,
             spec_hash=self.spec.hash,
-            seed=self.spec.seed,
+            seed=None if hidden else self.spec.seed,
             submission=self.submission.directory.absolute().name,
             submission_hash=self.submission.hash,
             isolation=self.isolation,
@@ -153,10 +149,13 @@ class Grading:
             max_bonus=max_bonus(),
             language=self.language,
             review=tuple(
-                messages.review(key, values, self.language) for run in runs for key, values in run.review
+                messages.review(key, values, self.language, withheld=hidden)
+                for run in runs
+                for key, values in run.review
             ),
-            seconds=round(time.perf_counter() - self._started, 2),
-            metrics={name: dict(run.metrics) for name, run in self._runs.items() if run.metrics},
+            # the student's code can take as long as it likes, which would tell as much as a text
+            seconds=0.0 if hidden else round(time.perf_counter() - self._started, 2),
+            metrics={} if hidden else {n: dict(run.metrics) for n, run in self._runs.items() if run.metrics},
             pictures={k: v for run in runs for k, v in run.pictures.items()},
         )
 
@@ -215,11 +214,13 @@ class Grading:
         return self._skipped(check_, Reason.DEPENDENCY_FAILED, checks=[required.id])
 
     def _failed(self, check_: Check, finding: Finding) -> Outcome:
-        key = _WITHHELD.get(finding.key, finding.key) if self.spec.hidden else finding.key
+        run = self._runs[check_.part]
+        if finding.key == "protocol" and ("protocol", {}) not in run.review:
+            run.review.append(("protocol", {}))
         source = self.submission.sources[check_.part]
-        line = finding.line or source.line_of(check_.function)
+        line = (None if self.spec.hidden else finding.line) or source.line_of(check_.function)
         location = Location(source.path.name, line) if line else None
-        return self._outcome(check_, Status.FAILED, key, finding.values, location=location)
+        return self._outcome(check_, Status.FAILED, finding.key, finding.values, location=location)
 
     def _skipped(self, check_: Check, reason: Reason, **values: Any) -> Outcome:
         return self._outcome(check_, Status.SKIPPED, reason.value, values, reason=reason)
@@ -235,7 +236,11 @@ class Grading:
         location: Location | None = None,
     ) -> Outcome:
         values = {"function": check_.function, "line": location.line if location else 0, **values}
-        texts = messages.render(check_.id, finding, values, self.language)
+        hidden = self.spec.hidden
+        if hidden:
+            finding = secrecy.told(check_.id, finding, self.spec.rationale_only)
+            values = secrecy.own_values(values)
+        texts = messages.render(check_.id, finding, values, self.language, plain=hidden)
         return Outcome(
             id=check_.id,
             part=check_.part,

@@ -84,7 +84,9 @@ class Report:
     Attributes:
         checks: one Outcome for each check of the contract that was selected, in the contract's order.
         review: why a person should look at this submission (empty for almost all), in words.
+        seed: None under a hidden spec, whose own it is.
         metrics: part -> name -> number, as measured; what a check compares is among them.
+        seconds: wall time; 0 under a hidden spec.
         isolation: ``bubblewrap``, ``process`` (limited subprocess, no security claim) or ``none`` (``--in-process``).
         pictures: file names of the PNGs written beside the report, by what they show.
     """
@@ -92,7 +94,7 @@ class Report:
     grader_version: str
     spec: str
     spec_hash: str
-    seed: int
+    seed: int | None
     submission: str
     submission_hash: str
     isolation: str

@@ -13,10 +13,12 @@ import math
 import tomllib
 import types
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from grader.contract import PARTS
 from grader.lab.training import AttackSettings, CleanSettings
 from grader.settings import PUBLIC_SPEC
 
@@ -59,11 +61,18 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class InvisibleTriggerSpec:
-    """Part 1. ``audit_share`` is the share of training steps whose returned gradients are checked."""
+    """Part 1.
+
+    Attributes:
+        clean_seed: of the clean start.
+        split_seed: which images train and which judge: 0 is MNIST's own split, see ``split_mnist``.
+        audit_share: the share of training steps whose returned gradients are checked.
+    """
 
     target: int
     epsilon: float
     clean_seed: int
+    split_seed: int
     audit_share: float
     clean: CleanSettings
     attack: AttackSettings
@@ -72,11 +81,18 @@ class InvisibleTriggerSpec:
 
 @dataclass(frozen=True)
 class Spec:
-    """One grading's settings. ``hidden`` keeps numbers, exception texts and output away from the student."""
+    """One grading's settings.
+
+    Attributes:
+        seed: gives the order of the attack's batches.
+        hidden: keep everything from the student that could tell what is in here; see ``secrecy.py``.
+        rationale_only: patterns of check ids; under a hidden spec these say that they failed and not how.
+    """
 
     name: str
     seed: int
     hidden: bool
+    rationale_only: tuple[str, ...]
     limits: LimitSettings
     threads: ThreadSettings
     invisible_trigger: InvisibleTriggerSpec
@@ -136,6 +152,10 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _fraction(value, where)
     if kind is float and type(value) is int:
         return float(value)
+    if kind == tuple[str, ...]:
+        if not isinstance(value, list) or not all(type(item) is str for item in value):
+            raise SpecError(f"{where} must be a list of texts, not {value!r}")
+        return tuple(value)
     if type(value) is not kind:
         raise SpecError(f"{where} must be {kind.__name__}, not {value!r}")
     if kind is float and not math.isfinite(value):
@@ -166,6 +186,9 @@ def _check_ranges(spec: Spec) -> None:
         (0 <= part.audit_share <= 1, "invisible_trigger.audit_share must be in [0, 1]", part.audit_share),
         (spec.seed >= 0, "seed must not be negative", spec.seed),
         (part.clean_seed >= 0, "invisible_trigger.clean_seed must not be negative", part.clean_seed),
+        (part.split_seed >= 0, "invisible_trigger.split_seed must not be negative", part.split_seed),
+        *((any(fnmatchcase(c.id, pattern) for p in PARTS for c in p.checks),
+           "rationale_only must name checks of the contract", repr(pattern)) for pattern in spec.rationale_only),
         *((0 <= v <= 1, f"invisible_trigger.{k} must be in [0, 1]", v) for k, v in shares.items()),
         *((v > 0, f"{k} must be positive", v) for k, v in positive.items() if not isinstance(v, str)),
         (part.attack.batch_size <= 2048, "invisible_trigger.attack.batch_size must be at most 2048",

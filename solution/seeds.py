@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import hashlib
 import math
 import statistics
@@ -39,11 +40,14 @@ COLUMNS = (
 MARGIN = 4.0
 """Standard deviations between the mean and a threshold."""
 
+Row = dict[str, float]
+
 
 def measured_code(spec: Spec) -> str:
     """Changes with the settings and the code that decide the numbers; the thresholds themselves do not."""
     part = spec.invisible_trigger
-    settings = (part.target, part.epsilon, part.clean_seed, part.clean, part.attack, spec.threads)
+    split = (part.split_seed,) if part.split_seed else ()
+    settings = (part.target, part.epsilon, part.clean_seed, *split, part.clean, part.attack, spec.threads)
     digest = hashlib.sha256(repr(settings).encode())
     for name in (
         "lab/training.py",
@@ -57,9 +61,10 @@ def measured_code(spec: Spec) -> str:
     return digest.hexdigest()[:12]
 
 
-def measure(spec: Spec, seed: int) -> dict[str, float]:
-    """One row: the reference solution under this seed."""
-    with Grading(ROOT / "solution", spec.with_seed(seed)) as grading:
+def measure(spec: Spec, seed: int) -> Row:
+    """One row: the reference solution under this seed; with its numbers, which a hidden spec's report leaves out."""
+    told = dataclasses.replace(spec.with_seed(seed), hidden=False)
+    with Grading(ROOT / "solution", told) as grading:
         report = grading.report(["invisible_trigger"])
     metrics = report.metrics.get("invisible_trigger", {})
     if "acc" not in metrics:
@@ -68,7 +73,7 @@ def measure(spec: Spec, seed: int) -> dict[str, float]:
     return {name: values[name] for name in COLUMNS}
 
 
-def read_rows(path: Path, code: str) -> list[dict[str, float]]:
+def read_rows(path: Path, code: str) -> list[Row]:
     """The rows of the same spec and grader; none where the file is missing or from another one."""
     if not path.exists():
         return []
@@ -78,7 +83,7 @@ def read_rows(path: Path, code: str) -> list[dict[str, float]]:
     return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(lines[1:])]
 
 
-def write_rows(path: Path, code: str, rows: Sequence[dict[str, float]]) -> None:
+def write_rows(path: Path, code: str, rows: Sequence[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8", newline="") as file:
@@ -89,7 +94,7 @@ def write_rows(path: Path, code: str, rows: Sequence[dict[str, float]]) -> None:
     temporary.replace(path)
 
 
-def table(rows: Sequence[dict[str, float]]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The rows and, for each metric, its distribution and the threshold that leaves the margin."""
     lines = ["  seed      ACC      ASR  without trigger  audited  largest error / tolerance"]
     lines += [

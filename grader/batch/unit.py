@@ -192,12 +192,13 @@ def _work(directory: Path) -> Result:
 
 
 def _prepare(spec: Any) -> Result:
-    from grader.lab.data import DataError, load_mnist
+    from grader.lab.data import DataError, split_mnist
     from grader.lab.training import clean_start
 
     part = spec.invisible_trigger
     try:
-        clean_start(part.clean, part.clean_seed, load_mnist("train", grey_levels=True))
+        train, _ = split_mnist(part.split_seed, grey_levels=True)
+        clean_start(part.clean, part.clean_seed, train, split_seed=part.split_seed)
     except DataError as error:
         return Result(error=str(error), fatal=True)
     return Result()

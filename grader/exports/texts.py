@@ -147,7 +147,7 @@ def notices(report: Report, language: str | None = None) -> tuple[str, ...]:
 def provenance(report: Report, language: str | None = None) -> str:
     """With what it was graded."""
     return messages.ui(
-        "graded_with",
+        "graded_with" if report.seed is not None else "graded_with_hidden",
         language or report.language,
         grader_version=report.grader_version,
         spec=report.spec,

@@ -27,6 +27,7 @@ DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 DATA_DIR_VARIABLE = "BACKDOOR_LAB_DATA"
 
 Split = Literal["train", "test"]
+_SPLITS: tuple[Split, ...] = ("train", "test")
 
 # Published MD5s of the *unpacked* files: how they were compressed does not matter.
 MNIST_FILES = {
@@ -96,6 +97,39 @@ def load_mnist(split: Split, data_dir: Path | None = None, *, grey_levels: bool 
     directory = _data_dir(data_dir) / "MNIST" / "raw"
     images = _kept.get((split, directory)) or _read_mnist(directory, split)
     return images if grey_levels else images.as_float()
+
+
+def split_mnist(
+    seed: int, data_dir: Path | None = None, *, grey_levels: bool = False
+) -> tuple[Images, Images]:
+    """(60,000 images to train on, 10,000 to judge on), without an image in both; float32 unless ``grey_levels``.
+
+    Seed 0 is MNIST's own split, which everybody has. Any other draws the images to judge on from all 70,000, so that
+    who has learnt the published test images by heart knows little of these.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    train, test = (load_mnist(split, data_dir, grey_levels=grey_levels) for split in _SPLITS)
+    if seed == 0:
+        return train, test
+    order = torch.randperm(len(train) + len(test), generator=torch.Generator().manual_seed(seed))
+    judged = order[: len(test)]
+    others = order[len(test) :]
+    return _chosen((train, test), others), _chosen((train, test), judged)
+
+
+def _chosen(sets: tuple[Images, Images], index: Tensor) -> Images:
+    """The images at these positions of the two sets laid end to end; nothing is copied twice."""
+    first, second = sets
+    index = index.sort().values
+    cut = int((index < len(first)).sum())
+    x, y = first.x.new_empty(len(index), *first.x.shape[1:]), first.y.new_empty(len(index))
+    for images, rows, positions in ((first, slice(0, cut), index[:cut]),
+                                    (second, slice(cut, None), index[cut:] - len(first))):  # fmt: skip
+        torch.index_select(images.x, 0, positions, out=x[rows])
+        torch.index_select(images.y, 0, positions, out=y[rows])
+    return Images(x, y)
 
 
 def keep_mnist() -> None:

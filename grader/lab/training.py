@@ -258,12 +258,18 @@ def train_clean(
 
 
 def clean_start(
-    settings: CleanSettings, seed: int, train: Images, progress: Progress | None = None
+    settings: CleanSettings,
+    seed: int,
+    train: Images,
+    progress: Progress | None = None,
+    *,
+    split_seed: int = 0,
 ) -> LeNet5:
     """The clean LeNet-5 of these settings and this seed: committed with the project, cached, or trained now and cached.
 
     Args:
         train: the images to train on; its first dimension and pixels are not part of the key, so give the whole set.
+        split_seed: of ``split_mnist``, which made ``train``.
 
     Returns:
         the model on the CPU, in training mode.
@@ -272,7 +278,7 @@ def clean_start(
         DataError: the committed file is damaged (a damaged cached one is trained again).
     """
     model = LeNet5()
-    committed, cached = (d / clean_file_name(settings, seed) for d in (DATA_DIR, cache_dir()))
+    committed, cached = (d / clean_file_name(settings, seed, split_seed) for d in (DATA_DIR, cache_dir()))
     if committed.exists():
         load_weights(committed, model)
         return model
@@ -290,10 +296,11 @@ def clean_start(
     return model
 
 
-def clean_file_name(settings: CleanSettings, seed: int) -> str:
-    """The file of a clean start; its name changes with the settings, the seed and the code that trains it."""
+def clean_file_name(settings: CleanSettings, seed: int, split_seed: int = 0) -> str:
+    """The file of a clean start; its name changes with the settings, the seeds and the code that trains it."""
     code = [inspect.getsource(item) for item in (LeNet5, initialise, batches, train_clean)]
-    key = json.dumps({"settings": asdict(settings), "seed": seed, "code": code}, sort_keys=True)
+    split = {"split_seed": split_seed} if split_seed else {}
+    key = json.dumps({"settings": asdict(settings), "seed": seed, "code": code, **split}, sort_keys=True)
     return f"lenet5-clean-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
 
 

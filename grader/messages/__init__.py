@@ -51,7 +51,9 @@ class Texts:
     hint: str
 
 
-def render(check_id: str, finding: str | None, values: Mapping[str, Value], language: str) -> Texts:
+def render(
+    check_id: str, finding: str | None, values: Mapping[str, Value], language: str, *, plain: bool = False
+) -> Texts:
     """The texts of one check.
 
     Args:
@@ -59,6 +61,7 @@ def render(check_id: str, finding: str | None, values: Mapping[str, Value], lang
         finding: what was found wrong, or the reason of a skip; None where the check passed.
         values: what the texts name; more than they name is allowed, less is an error.
         language: ``"en"`` or ``"zh"``.
+        plain: say of a passed check no more than that it passed.
 
     Looked up in this order: the check's own findings, the common findings, the skips. Ids in the value ``checks``
     are shown as function and title.
@@ -70,17 +73,10 @@ def render(check_id: str, finding: str | None, values: Mapping[str, Value], lang
     table = _load(language)
     entry = _entry(check_id, language)
     where = f"{language}.toml, {check_id}"
-    got, hint = entry.get("passed", table["ui"]["as_expected"]), ""
+    as_expected = table["ui"]["as_expected"]
+    got, hint = as_expected if plain else entry.get("passed", as_expected), ""
     if finding is not None:
-        cause = (
-            entry.get("findings", {}).get(finding)
-            or table["findings"].get(finding)
-            or table["skips"].get(finding)
-        )
-        if cause is None:
-            raise MessageError(
-                f"{where}: there is no text for the finding {finding!r}, neither here nor in common"
-            )
+        cause = _cause(check_id, finding, language)
         where = f"{where}, {finding}"
         if "checks" in values:
             values = {**values, "checks": _check_names(values["checks"], table)}
@@ -92,6 +88,21 @@ def render(check_id: str, finding: str | None, values: Mapping[str, Value], lang
         got=_fill(got, values, where),
         hint=_fill(hint, values, where),
     )
+
+
+def values_named(check_id: str, finding: str) -> frozenset[str]:
+    """The names of the values that a finding's texts tell (in every language: they are the same).
+
+    Raises:
+        MessageError: no such check or finding.
+    """
+    cause = _cause(check_id, finding, LANGUAGES[0])
+    return placeholders(cause["got"]) | placeholders(cause.get("hint", ""))
+
+
+def is_finding(key: str) -> bool:
+    """Whether any check may have this finding."""
+    return key in _load(LANGUAGES[0])["findings"]
 
 
 def title(check_id: str, language: str) -> str:
@@ -127,12 +138,14 @@ def template(key: str, language: str) -> str:
     return _plain("ui", key, names, language)
 
 
-def review(key: str, values: Mapping[str, Value], language: str) -> str:
-    """Why a person should look at a submission, by its key in ``[review]``.
+def review(key: str, values: Mapping[str, Value], language: str, *, withheld: bool = False) -> str:
+    """Why a person should look at a submission, by its key in ``[review]``; ``withheld``: without any value.
 
     Raises:
         MessageError: no such language or key, or a value that the text names is missing.
     """
+    if withheld and placeholders(_load(language)["review"].get(key, "")):
+        return _plain("review", f"{key}_withheld", {}, language)
     return _plain("review", key, values, language)
 
 
@@ -141,6 +154,19 @@ def _plain(section: str, key: str, values: Mapping[str, Value], language: str) -
     if template is None:
         raise MessageError(f"{language}.toml has no text {key!r} in [{section}]")
     return _fill(template, values, f"{language}.toml, [{section}] {key}")
+
+
+def _cause(check_id: str, finding: str, language: str) -> dict[str, str]:
+    table = _load(language)
+    own = _entry(check_id, language).get("findings", {})
+    cause: dict[str, str] | None = (
+        own.get(finding) or table["findings"].get(finding) or table["skips"].get(finding)
+    )
+    if cause is None:
+        raise MessageError(
+            f"{language}.toml, {check_id}: there is no text for the finding {finding!r}, neither here nor in common"
+        )
+    return cause
 
 
 def _entry(check_id: str, language: str) -> dict[str, Any]:

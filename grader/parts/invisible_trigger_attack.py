@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from grader.audit import Verdict, check_delta_gradient, check_gradients
 from grader.lab.adam import Adam
-from grader.lab.data import Images, load_mnist, to_float
+from grader.lab.data import Images, split_mnist, to_float
 from grader.lab.metrics import Rate, accuracy, attack_success_rate, l2, linf, predict, psnr, ssim
 from grader.lab.models import LeNet5
 from grader.lab.training import History, clean_start, held_out_snapshot, hold_out, train_backdoor
@@ -184,19 +184,19 @@ def _read_step(
 
 @dataclass(frozen=True)
 class Data:
-    """MNIST, as grey levels."""
+    """MNIST, as grey levels: what to train on, and what judges."""
 
     train: Images
     test: Images
 
 
-def load_data() -> Data:
-    """Read MNIST.
+def load_data(split_seed: int) -> Data:
+    """Read MNIST, split as the spec says.
 
     Raises:
         DataError: a file is missing or damaged.
     """
-    return Data(load_mnist("train", grey_levels=True), load_mnist("test", grey_levels=True))
+    return Data(*split_mnist(split_seed, grey_levels=True))
 
 
 def prepare(run: PartRun) -> None:
@@ -205,7 +205,7 @@ def prepare(run: PartRun) -> None:
     def work() -> Data:
         if run.pictures_directory is not None:
             from grader.lab import plots  # noqa: F401
-        return load_data()
+        return load_data(run.spec.invisible_trigger.split_seed)
 
     pool = ThreadPoolExecutor(1)
     run.prepared["data"] = pool.submit(work)
@@ -221,13 +221,14 @@ def attack(run: PartRun) -> Attack:
 def _attack(run: PartRun) -> Attack:
     spec = run.spec.invisible_trigger
     torch.set_num_threads(run.spec.threads.parent)
-    data: Data = run.prepared["data"].result() if "data" in run.prepared else load_data()
+    data: Data = run.prepared["data"].result() if "data" in run.prepared else load_data(spec.split_seed)
     report = run.progress or (lambda what, done, total: None)
     model = clean_start(
         spec.clean,
         spec.clean_seed,
         data.train,
         progress=lambda done, total, _: report("clean_training", done, total),
+        split_seed=spec.split_seed,
     )
     generator = torch.Generator().manual_seed(run.spec.seed)
     stepper = ChildStepper(run)

@@ -17,6 +17,7 @@ from grader.lab.data import (
     load_mnist,
     load_weights,
     save_weights,
+    split_mnist,
 )
 from grader.lab.models import LeNet5, LinearSoftmax
 
@@ -144,3 +145,20 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
         load_weights(path, LeNet5())
     with pytest.raises(DataError, match="cannot be read as weights"):
         load_weights(tmp_path / "none.safetensors", LeNet5())
+
+
+def test_a_split_of_ones_own_has_every_image_once() -> None:
+    own = split_mnist(0)
+    assert torch.equal(own[1].x, load_mnist("test").x)
+    train, judged = split_mnist(5)
+    assert (len(train), len(judged)) == (60_000, 10_000)
+
+    def marks(images: Images) -> torch.Tensor:
+        """A number an image: equal images, equal numbers."""
+        weights = torch.rand(784, generator=torch.Generator().manual_seed(1))
+        return (images.x.reshape(-1, 784) * weights).double().sum(dim=1) + images.y
+
+    both, published = (torch.cat([marks(a), marks(b)]).sort().values for a, b in ((train, judged), own))
+    torch.testing.assert_close(both, published, rtol=0, atol=0)
+    shared = torch.isin(marks(judged), marks(own[1])).sum()
+    assert 1000 < shared < 2000  # of 10,000; a seventh is to be expected

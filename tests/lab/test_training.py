@@ -83,6 +83,12 @@ def test_a_clean_start_is_trained_once_and_a_damaged_one_again(
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_the_clean_start_has_another_file_for_another_split() -> None:
+    names = {clean_file_name(CleanSettings(), 1, split_seed) for split_seed in (0, 1, 2)}
+    assert len(names) == 3
+    assert clean_file_name(CleanSettings(), 1) in names
+
+
 def test_the_clean_start_depends_on_its_seed_and_settings() -> None:
     keys = {
         clean_file_name(CleanSettings(), 1),

@@ -1,0 +1,181 @@
+"""Writes a fresh hidden spec, its thresholds measured with the reference solution.
+
+    python -m solution.new_spec --out ../hidden.toml [--seeds 20] [--name quiz] [--target 3] [--epsilon 10/255]
+
+Drawn anew: the seeds of the clean start, of the batches' order and of the split into training and judged images; the
+target; and epsilon. Then the solution is graded under the new spec with many seeds (a quarter of a minute each), and
+each threshold is put at least four standard deviations below the mean of what it reached.
+
+What was drawn and measured lies in ``OUT.draft/`` until the end, so a run that was stopped goes on where it was; OUT
+itself is written last, whole or not at all, readable for its owner alone. Keep it outside of every repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import secrets
+import shutil
+import statistics
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from tqdm import tqdm
+
+from grader.isolation import ROOT
+from grader.outcome import write_whole
+from grader.settings import PUBLIC_SPEC, SPEC_VARIABLE
+from grader.spec import Spec, SpecError, load_spec
+from solution.seeds import MARGIN, Row, measure, measured_code, read_rows, table, write_rows
+
+EPSILONS = ("7/255", "9/255", "10/255", "11/255", "12/255")
+"""Where epsilon is drawn from: near the public one, and none of them it."""
+LEAST = {"acc": 0.9, "asr": 0.9}
+"""A threshold below this asks for nothing: target and epsilon do not go together."""
+USAGE, UNREACHED = 2, 3
+
+
+class NewSpecError(Exception):
+    """No spec can be made like this; the message says why."""
+
+
+def drawn(text: str, *, name: str, target: int | None, epsilon: str | None, seed_bits: int = 62) -> str:
+    """A spec's text with everything drawn anew that a student could know.
+
+    Args:
+        text: of the spec to begin with.
+        target, epsilon: fixed, or drawn where None; never the same as before.
+    """
+    before = re.search(r"^target = (\d)", text, flags=re.MULTILINE)
+    others = [k for k in range(10) if before is None or k != int(before[1])]
+    values = {
+        "name": f'"{name}"',
+        "hidden": "true",
+        "rationale_only": '["*"]',
+        "target": str(secrets.choice(others) if target is None else target),
+        "epsilon": f'"{secrets.choice(EPSILONS) if epsilon is None else epsilon}"',
+        **{key: str(1 + secrets.randbits(seed_bits)) for key in ("seed", "clean_seed", "split_seed")},
+    }
+    return _with_values(text, values)
+
+
+def _with_values(text: str, values: dict[str, str]) -> str:
+    """The TOML text with other values behind these keys, each of which it has once; comments beside them go."""
+    for key, value in values.items():
+        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+        if count != 1:
+            raise NewSpecError(f"the spec to begin with must have the key {key} once, not {count} times")
+    return text
+
+
+def thresholds(rows: Sequence[Row]) -> dict[str, float]:
+    """ACC and ASR, each at least ``MARGIN`` standard deviations below its mean, and not above what was ever missed."""
+    found = {}
+    for name in ("acc", "asr"):
+        values = [row[name] for row in rows]
+        limit = min(statistics.mean(values) - MARGIN * statistics.stdev(values), min(values))
+        found[name] = max(0.0, math.floor(limit * 1e4) / 1e4)
+    return found
+
+
+def finished(text: str, rows: Sequence[Row]) -> str:
+    """The draft with its thresholds, and the measured distribution as a comment above them.
+
+    Raises:
+        NewSpecError: the solution itself does not reach what a threshold should ask for.
+    """
+    limits = thresholds(rows)
+    untriggered = max(row["untriggered_rate"] for row in rows)
+    allowed = float(re.findall(r"^untriggered_rate = (\S+)", text, flags=re.MULTILINE)[0])
+    if any(limits[name] < least for name, least in LEAST.items()) or untriggered > allowed / 2:
+        raise NewSpecError(
+            f"the solution does not reach its goal reliably under this target and epsilon: thresholds would be "
+            f"{limits}, and up to {untriggered:.1%} of the images are called the target without trigger"
+        )
+    measured = "\n".join(
+        f"# {line}" for line in table(rows).splitlines() if not re.match(r" *(seed|\d)", line)
+    )
+    text = re.sub(r"(?:^#.*\n)*(?=^\[invisible_trigger\.thresholds\])", "", text, flags=re.MULTILINE)
+    text = text.replace("[invisible_trigger.thresholds]", f"{measured}\n[invisible_trigger.thresholds]")
+    return _with_values(text, {name: f"{limit:.4f}" for name, limit in limits.items()})
+
+
+def measured_rows(spec: Spec, path: Path, seeds: int) -> list[Row]:
+    """The rows of so many seeds, each kept in the file as soon as it is there."""
+    code = measured_code(spec)
+    rows = read_rows(path, code)[:seeds]
+    done = {row["seed"] for row in rows}
+    for seed in tqdm([s for s in range(1, seeds + 1) if s not in done], unit="seed", desc="Measuring"):
+        rows.append(measure(spec, seed))
+        write_rows(path, code, rows)
+    return rows
+
+
+def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, epsilon: str | None) -> str:
+    """Write the spec, going on with the draft where there is one; returns the table of what was measured.
+
+    Raises:
+        NewSpecError, SpecError: it cannot be made like this.
+    """
+    draft = out.with_name(f"{out.name}.draft")
+    path = draft / "spec.toml"
+    if not path.exists():
+        text = drawn(base.read_text("utf-8"), name=name, target=target, epsilon=epsilon)
+        draft.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, text)
+    rows = measured_rows(load_spec(path), draft / "rows.csv", seeds)
+    text = finished(path.read_text("utf-8"), rows)
+    write_whole(draft / "finished.toml", text)
+    load_spec(draft / "finished.toml")  # what is handed over can be read
+    os.chmod(draft / "finished.toml", 0o600)
+    os.replace(draft / "finished.toml", out)
+    shutil.rmtree(draft)
+    return table(sorted(rows, key=lambda row: row["seed"]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 written, 2 bad usage, 3 the solution does not reach its goal under what was drawn."""
+    parser = argparse.ArgumentParser(
+        prog="python -m solution.new_spec", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new spec's file")
+    parser.add_argument("--seeds", type=int, default=20, help="to measure the thresholds with (at least 2)")
+    parser.add_argument("--name", default="hidden", help="shown to students in their reports")
+    parser.add_argument("--target", type=int, choices=range(10), help="instead of one drawn at random")
+    parser.add_argument("--epsilon", metavar="K/255", help="instead of one drawn at random")
+    parser.add_argument(
+        "--base", type=Path, default=PUBLIC_SPEC, metavar="FILE", help="take the rest from this spec"
+    )
+    options = parser.parse_args(arguments)
+    out: Path = options.out.absolute()
+    if ROOT in out.resolve().parents:
+        parser.error(
+            f"{out} lies in the repository, from where it could reach students: name a place outside"
+        )
+    if out.exists():
+        parser.error(f"{out} exists already")
+    if options.seeds < 2:
+        parser.error("a distribution needs at least 2 seeds")
+    if not re.fullmatch(r"[\w.-]{1,40}", options.name):
+        parser.error("--name is made of letters, digits, dots and dashes, at most 40 of them")
+    try:
+        if options.epsilon is not None:
+            Fraction(options.epsilon)
+        text = make(out, options.base, seeds=options.seeds, name=options.name, target=options.target,
+                    epsilon=options.epsilon)  # fmt: skip
+    except (SpecError, ValueError, ZeroDivisionError, OSError) as error:
+        parser.error(str(error))
+    except NewSpecError as error:
+        print(f"python -m solution.new_spec: {error}. Remove {out}.draft to draw again.", file=sys.stderr)
+        return UNREACHED
+    print(text)
+    print(f"{out}: use it with --spec, or name it in {SPEC_VARIABLE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""The writer of hidden specs: everything drawn anew, thresholds with their margin, and nothing half-written."""
+
+import os
+import statistics
+from pathlib import Path
+
+import pytest
+
+from grader.settings import PUBLIC_SPEC
+from grader.spec import Spec, load_spec
+from solution import new_spec, seeds
+from tests.batch.helpers import ROOT
+
+SEEDS = 6
+
+
+def row(seed: int, acc: float = 0.987, asr: float = 0.999) -> seeds.Row:
+    spread = (seed % 3 - 1) / 1000
+    return {
+        "seed": float(seed), "acc": acc + spread, "asr": asr + spread / 4, "untriggered_rate": 0.003,
+        "audited_steps": 13.0, "largest_audit_error": 0.02, "training_seconds": 9.0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Invents the measurements; the seeds that were asked for."""
+    asked: list[int] = []
+
+    def measure(spec: Spec, seed: int) -> seeds.Row:
+        asked.append(seed)
+        return row(seed)
+
+    monkeypatch.setattr(new_spec, "measure", measure)
+    return asked
+
+
+def run(out: Path, *more: str) -> int:
+    return new_spec.main(["--out", str(out), "--seeds", str(SEEDS), *more])
+
+
+def test_everything_that_a_student_could_know_is_drawn_anew(tmp_path, measured) -> None:
+    public = load_spec()
+    found = []
+    for number in range(4):
+        assert run(tmp_path / f"{number}.toml") == 0
+        found.append(load_spec(tmp_path / f"{number}.toml"))
+    for spec in found:
+        part = spec.invisible_trigger
+        assert spec.hidden
+        assert spec.rationale_only == ("*",)
+        assert part.target != public.invisible_trigger.target
+        assert part.epsilon != public.invisible_trigger.epsilon
+        assert min(spec.seed, part.clean_seed, part.split_seed) > 1000  # not to be guessed
+        assert part.attack == public.invisible_trigger.attack
+        assert spec.limits == public.limits
+    everything = [(s.seed, s.invisible_trigger.clean_seed, s.invisible_trigger.split_seed) for s in found]
+    assert len({seed for seeds_ in everything for seed in seeds_}) == 12
+
+
+def test_thresholds_leave_four_standard_deviations(tmp_path, measured) -> None:
+    assert run(tmp_path / "h.toml") == 0
+    rows = [row(seed) for seed in range(1, SEEDS + 1)]
+    limits = load_spec(tmp_path / "h.toml").invisible_trigger.thresholds
+    for name, limit in (("acc", limits.acc), ("asr", limits.asr)):
+        values = [r[name] for r in rows]
+        highest = statistics.mean(values) - 4 * statistics.stdev(values)
+        assert highest - 1e-4 < limit <= highest
+    text = (tmp_path / "h.toml").read_text(encoding="utf-8")
+    assert f"{SEEDS} seeds, mean" in text
+    assert "public" not in text.split("schema", 1)[1]  # nothing of the public one's figures is left
+
+
+def test_options_fix_what_is_drawn(tmp_path, measured) -> None:
+    assert run(tmp_path / "h.toml", "--target", "4", "--epsilon", "6/255", "--name", "quiz-2") == 0
+    spec = load_spec(tmp_path / "h.toml")
+    assert (spec.invisible_trigger.target, spec.invisible_trigger.epsilon, spec.name) == (
+        4,
+        6 / 255,
+        "quiz-2",
+    )
+
+
+def test_stopped_it_goes_on_and_leaves_nothing_half_written(tmp_path, measured, monkeypatch) -> None:
+    invented = new_spec.measure  # type: ignore[attr-defined]
+
+    def stops(spec: Spec, seed: int) -> seeds.Row:
+        if seed == 4:
+            raise KeyboardInterrupt
+        return invented(spec, seed)
+
+    monkeypatch.setattr(new_spec, "measure", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "h.toml")
+    assert [p.name for p in tmp_path.iterdir()] == ["h.toml.draft"]
+    drawn = load_spec(tmp_path / "h.toml.draft" / "spec.toml")
+    monkeypatch.setattr(new_spec, "measure", invented)
+    assert run(tmp_path / "h.toml") == 0
+    assert measured == [1, 2, 3, 4, 5, 6]
+    assert [p.name for p in tmp_path.iterdir()] == ["h.toml"]
+    assert load_spec(tmp_path / "h.toml").seed == drawn.seed
+    assert os.stat(tmp_path / "h.toml").st_mode & 0o077 == 0
+
+
+def test_a_goal_that_the_solution_misses_is_no_spec(tmp_path, measured, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(new_spec, "measure", lambda spec, seed: row(seed, asr=0.7))
+    assert run(tmp_path / "h.toml") == 3
+    assert "does not reach its goal" in capsys.readouterr().err
+    assert not (tmp_path / "h.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", str(ROOT / "hidden.toml")], "lies in the repository"),
+        (["--out", str(PUBLIC_SPEC)], "lies in the repository"),
+        (["--out", "EXISTS"], "exists already"),
+        (["--out", "NEW", "--seeds", "1"], "at least 2 seeds"),
+        (["--out", "NEW", "--name", 'x"\n'], "--name is made of"),
+        (["--out", "NEW", "--epsilon", "eight"], "eight"),
+        (["--out", "NEW", "--epsilon", "300/255"], "epsilon must be in"),
+        (["--out", "NEW", "--base", "absent.toml"], "absent.toml"),
+    ],
+)
+def test_bad_usage_is_said(words, said, tmp_path, measured, capsys) -> None:
+    (tmp_path / "EXISTS").touch()
+    words = [str(tmp_path / word) if word.isupper() else word for word in words]
+    with pytest.raises(SystemExit) as caught:
+        new_spec.main(words)
+    assert caught.value.code == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert measured == []
+    assert not (tmp_path / "NEW").exists()
+
+
+def test_the_solution_is_measured_with_its_numbers(tmp_path, monkeypatch) -> None:
+    """A hidden spec's report leaves them out."""
+    from tests.batch.helpers import small_spec
+
+    spec = load_spec(small_spec(tmp_path / "h.toml", hidden="true"))
+    found = seeds.measure(spec, 5)
+    assert set(found) == set(seeds.COLUMNS)
