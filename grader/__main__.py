@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from grader import __version__, messages
 from grader.batch.command import add_batch
 from grader.contract import PARTS
+from grader.doctor import add_doctor
 from grader.experiments import add_lab
 from grader.exports.command import add_export
 
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_batch(commands)
     add_export(commands)
     add_lab(commands)
+    add_doctor(commands)
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status

@@ -28,7 +28,7 @@ SCHEMA = "backdoor-lab/record/v1"
 GRADED, SET_ASIDE, INTAKE_PROBLEM, FAILING = "graded", "set_aside", "intake_problem", "failing"
 TERMINAL = (GRADED, SET_ASIDE, INTAKE_PROBLEM)
 # These only start grading or show its results; a change of them changes no grade.
-_NOT_GRADING = ("batch/", "exports/", "specs/", "__main__.py", "settings.py", "conftest.py")
+_NOT_GRADING = ("batch/", "exports/", "specs/", "__main__.py", "settings.py", "conftest.py", "doctor.py")
 
 
 class LedgerBusy(Exception):
