@@ -5,40 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import solution.invisible_trigger as reference
-from grader.audit import Verdict, check_delta_gradient, check_gradients, objective
+from grader.audit import objective
 from grader.lab.data import batches, load_mnist
 from grader.lab.models import LeNet5
 from grader.lab.training import CleanSettings, clean_start
+from grader.parts.invisible_trigger_attack import ChildStepper
+from grader.spec import load_spec
+from tests.audit_power import Moment, chance, lies, spread
 
 EPSILON, TARGET = 8 / 255, 3
-Gradients = dict[str, Tensor]
-
-
-class Moment:
-    """A step of the attack: the point in float64, and the honest gradients that float32 gives there."""
-
-    def __init__(self, model: LeNet5, delta: Tensor, x: Tensor, y: Tensor) -> None:
-        self.double = LeNet5().double()
-        self.double.load_state_dict(model.state_dict())
-        self.delta, self.x, self.y = delta.detach().double(), x.double(), y
-        self.gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-        assert delta.grad is not None
-        self.delta_gradient = delta.grad.clone()
-
-    def audit(self, gradients: Gradients, seed: int = 0) -> Verdict:
-        rng = np.random.default_rng(seed)
-        return check_gradients(
-            self.double, self.delta, (self.x, self.y), TARGET, gradients=gradients, rng=rng
-        )
-
-    def audit_delta(self, gradient: Tensor, seed: int = 0) -> Verdict:
-        rng = np.random.default_rng(seed)
-        return check_delta_gradient(
-            self.double, self.delta, (self.x, self.y), TARGET, gradient=gradient, rng=rng
-        )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,7 +41,7 @@ def _run() -> Iterator[Moment]:
     for step, (x, y) in enumerate(batches(train, 16, torch.Generator().manual_seed(2), 11)):
         reference.poison_step(model, delta, x, y, TARGET)
         if step % 5 == 0:
-            yield Moment(model, delta, x, y)
+            yield Moment(model, delta, x, y, TARGET)
         optimizer.step()
         reference.delta_step(delta, delta_optimizer, EPSILON)
 
@@ -133,3 +110,43 @@ def test_the_objective_is_the_reference_s_loss(moments: list[Moment]) -> None:
     assert objective(moment.double, moment.delta, moment.x, moment.y, TARGET) == pytest.approx(
         loss, rel=1e-12
     )
+
+
+def test_the_chance_to_catch_bad_steps_is_as_computed() -> None:
+    """Against the very choice of steps that grading makes, with lies that are always, and mostly, seen."""
+    steps, block, runs = 100, 50, 250
+    rng = np.random.default_rng(3)
+    for bad, seen in ((range(1, 11), 1.0), (range(26, 51), 0.8), (range(1, 71), 0.5)):
+        bad_in_blocks = [sum(step <= block for step in bad), sum(step > block for step in bad)]
+        caught = 0
+        for run in range(runs):
+            audited = steps_audited(steps, seed=run)
+            assert len(audited) == steps // block
+            caught += any(rng.random() < seen for step in audited if step in bad)
+        expected = chance(bad_in_blocks, block, seen)
+        assert abs(caught / runs - expected) < 4 * (expected * (1 - expected) / runs) ** 0.5 + 1e-9
+
+
+def test_a_liar_s_best_choice_is_to_spread() -> None:
+    for bad in (2, 13, 40):
+        even = chance(spread(bad, 13), 50, 0.9)
+        assert even <= chance([bad, *[0] * 12], 50, 0.9)
+        assert sum(spread(bad, 13)) == bad
+    assert chance(spread(650, 13), 50, 1.0) == 1.0
+
+
+def steps_audited(steps: int, seed: int) -> list[int]:
+    stepper = ChildStepper.__new__(ChildStepper)
+    stepper._spec = load_spec().invisible_trigger
+    stepper._rng = np.random.default_rng(seed)
+    found = []
+    for stepper.step in range(1, steps + 1):
+        if stepper._is_audited():
+            found.append(stepper.step)
+    return found
+
+
+def test_whatever_is_steered_in_full_is_seen(moments: list[Moment]) -> None:
+    for name, lie in lies().items():
+        if "hundredth" not in name and "thousandth" not in name:
+            assert all(moment.is_caught(lie, seed) for seed, moment in enumerate(moments[1:])), name

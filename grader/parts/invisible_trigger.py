@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from grader.audit import check_delta_gradient, check_gradients
+from grader.audit import audited_model, check_delta_gradient, check_gradients
 from grader.lab.models import LeNet5, initialise
 from grader.parts.closed_form import LinearProblem, labels_around, usual_mistakes
 from grader.parts.run import CheckFunction, PartRun, close, require_close
@@ -201,7 +201,7 @@ def _check_on_lenet5(run: PartRun, rng: np.random.Generator, *, of_delta: bool) 
         TensorArgument(x), TensorArgument(y), target,
     )  # fmt: skip
     point = (
-        model.double(),
+        audited_model(model),
         torch.from_numpy(delta).double(),
         (torch.from_numpy(x).double(), torch.from_numpy(y)),
         target,

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader.audit import Verdict, check_delta_gradient, check_gradients
+from grader.audit import Verdict, audited_model, check_delta_gradient, check_gradients
 from grader.lab.adam import Adam
 from grader.lab.data import Images, split_mnist, to_float
 from grader.lab.metrics import Rate, accuracy, attack_success_rate, l2, linf, predict, psnr, ssim
@@ -34,8 +34,6 @@ FLOAT32_ROUNDING = 1e-6
 """Tolerance of the epsilon bound, in pixel units: clamping to float32(epsilon) may exceed epsilon by 4e-9 at 1."""
 SHADOW_TOLERANCE = 1e-6
 """Largest accepted difference of the child's delta from the shadow's, in pixel units."""
-DELTA_AUDITS = 0.25
-"""Share of the audits that look at delta's gradient; the others look at the model's."""
 SHOWN = 500
 """Test images on which PSNR and SSIM are averaged (SSIM is slow)."""
 
@@ -69,7 +67,7 @@ class ChildStepper:
         self._shadow = torch.zeros(1, 1, 28, 28, requires_grad=True)
         settings: dict[str, Any] = {"lr": self._spec.attack.delta_learning_rate}
         self._shadow_optimizer = Adam([self._shadow], **settings)
-        self._double = LeNet5().double()
+        self._double = audited_model(LeNet5())
         self._returned_delta = np.zeros((1, 1, 28, 28), np.float32)
         self.step = 0
         self.audited = 0
@@ -101,12 +99,15 @@ class ChildStepper:
         return loss
 
     def _too_slow(self) -> None:
-        """Blame the student's code only if it was computing most of the time; a busy machine must not cost points."""
+        """A busy machine must not cost points: blame the student's code only for most of the time, be it that it
+        computed or that it slept. What it waited for a processor, and what this process took, is the machine's.
+        """
         limit = self._run.spec.limits.run_seconds
-        used = self._run.student.cpu_seconds()
-        if used is not None and used < limit / 2:
+        usage = self._run.student.usage()
+        if usage is not None and max(usage.cpu, usage.asked - usage.queued) < limit / 2:
             raise MachineTooBusy(
-                f"training took over {limit:.0f} s, of which the student's code got {used:.0f} s of CPU"
+                f"training took over {limit:.0f} s: the student's code had {usage.asked:.0f} s to answer, waited "
+                f"{usage.queued:.0f} s of them for a processor, and used {usage.cpu:.0f} s of CPU"
             )
         raise Finding("timeout", seconds=limit)
 
@@ -133,23 +134,25 @@ class ChildStepper:
         threads = self._run.spec.threads
         torch.set_num_threads(threads.child)  # the child waits meanwhile
         try:
-            verdict = self._check(model, x, y)
+            verdicts = self._check(model, x, y)
         finally:
             torch.set_num_threads(threads.parent)
-        self.largest_error = max(self.largest_error, verdict.error / verdict.tolerance)
-        if not verdict.agrees:
+        self.largest_error = max(self.largest_error, *(v.error / v.tolerance for v in verdicts))
+        if not all(verdict.agrees for verdict in verdicts):
             self._mismatch("audit_mismatch")
 
-    def _check(self, model: nn.Module, x: Tensor, y: Tensor) -> Verdict:
+    def _check(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Verdict, Verdict]:
+        """The model's gradients and delta's: who lies in one of them is asked about that one, too."""
         with torch.no_grad():
             for mine, theirs in zip(self._double.parameters(), model.parameters(), strict=True):
                 mine.copy_(theirs)
         assert self._shadow.grad is not None
         point = (self._double, self._shadow.detach().double(), (x.double(), y), self._spec.target)
-        if self._rng.random() < DELTA_AUDITS:
-            return check_delta_gradient(*point, gradient=self._shadow.grad, rng=self._rng)
         gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-        return check_gradients(*point, gradients=gradients, rng=self._rng)
+        return (
+            check_gradients(*point, gradients=gradients, rng=self._rng),
+            check_delta_gradient(*point, gradient=self._shadow.grad, rng=self._rng),
+        )
 
     def _mismatch(self, key: str) -> None:
         """A returned step is not a step of the objective: no outcome, and a person should look."""
