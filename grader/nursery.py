@@ -7,7 +7,7 @@ tracing and new processes, the control socket is closed, and this process's memo
 Not covered: the workers of one nursery share its pid namespace, so one can see in ``/proc`` that another exists.
 
 Control messages are single JSON objects, strictly question and answer: ``start`` (with two descriptors: the worker's
-socket and the pipe for what it prints) -> ``{"pid"}``; ``cpu`` -> ``{"seconds"}``; ``wait`` and ``end`` ->
+socket and the pipe for what it prints) -> ``{"pid"}``; ``cpu`` -> ``{"seconds", "queued"}``; ``wait`` and ``end`` ->
 ``{"status"}`` as ``os.waitpid`` gives it, or null while the worker runs.
 """
 
@@ -52,7 +52,7 @@ def _answer(question: dict[str, Any], descriptors: list[int], control: socket.so
     if question["do"] == "start":
         return {"pid": _fork(question, descriptors, control)}
     if question["do"] == "cpu":
-        return {"seconds": _cpu_seconds(question["pid"])}
+        return {"seconds": _cpu_seconds(question["pid"]), "queued": _queued_seconds(question["pid"])}
     if question["do"] == "end":
         os.kill(question["pid"], signal.SIGKILL)
         return {"status": os.waitpid(question["pid"], 0)[1]}
@@ -71,6 +71,14 @@ def _cpu_seconds(pid: int) -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _queued_seconds(pid: int) -> float | None:
+    """How long a worker's main thread was ready to run but had to wait for a processor; None where not known."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _fork(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> int:

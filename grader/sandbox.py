@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +40,21 @@ class ChildFailure(Exception):
         self.values = values or {}
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a child has taken so far, in seconds.
+
+    Attributes:
+        cpu: processor time, over all its threads.
+        queued: how long its main thread had to wait for a processor.
+        asked: wall time in which the parent waited for its answers.
+    """
+
+    cpu: float
+    queued: float
+    asked: float
+
+
 class StepServer(Protocol):
     """Something that answers frames: a child process, or this one."""
 
@@ -58,8 +73,8 @@ class StepServer(Protocol):
         """
         ...
 
-    def cpu_seconds(self) -> float | None:
-        """CPU time that the child has used; None where that is not known."""
+    def usage(self) -> Usage | None:
+        """What the child has taken; None where that is not known."""
         ...
 
     def close(self) -> None:
@@ -118,10 +133,10 @@ class Nursery:
         status: int | None = self._ask({"do": "wait", "pid": pid, "seconds": seconds}, seconds + 10)["status"]
         return status
 
-    def cpu_seconds(self, pid: int) -> float | None:
-        """CPU time that a worker has used; None where the system does not say."""
-        seconds: float | None = self._ask({"do": "cpu", "pid": pid}, 30)["seconds"]
-        return seconds
+    def usage(self, pid: int) -> tuple[float | None, float | None]:
+        """CPU time of a worker, and how long it had to wait for a processor; None where the system does not say."""
+        answer = self._ask({"do": "cpu", "pid": pid}, 30)
+        return answer["seconds"], answer["queued"]
 
     def end(self, pid: int) -> None:
         """Kill a worker and wait until it is gone."""
@@ -212,6 +227,7 @@ class ChildServer:
         self._start_seconds = start_seconds
         self._channel: Channel | None = None
         self._output = bytearray()
+        self._asked = 0.0
 
     @property
     def output(self) -> str:
@@ -221,7 +237,8 @@ class ChildServer:
         self, kind: str, body: dict[str, Any], arrays: Sequence[np.ndarray] = (), *, seconds: float
     ) -> Frame:
         channel = self._channel or self._start()
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
+        deadline = began + seconds
         nonce = secrets.token_hex(8)
         try:
             channel.send(Frame(kind, body, tuple(arrays), nonce), deadline)
@@ -230,12 +247,17 @@ class ChildServer:
             raise ChildFailure("timeout", {"seconds": seconds}) from None
         except WireError as error:
             raise self._why_gone(error) from None
+        finally:
+            self._asked += time.monotonic() - began
         if answer.nonce != nonce:
             raise ChildFailure("protocol", {"message": "an answer to a question that was not asked"})
         return answer
 
-    def cpu_seconds(self) -> float | None:
-        return self._nursery.cpu_seconds(self._pid) if self._channel is not None and self._pid else None
+    def usage(self) -> Usage | None:
+        if self._channel is None or not self._pid:
+            return None
+        cpu, queued = self._nursery.usage(self._pid)
+        return None if cpu is None or queued is None else Usage(cpu, queued, self._asked)
 
     def _start(self) -> Channel:
         """Fork the worker; only now, so that the nursery imports torch while the parent does other things."""
@@ -306,7 +328,7 @@ class LocalServer:
         answer = self._session.handle(Frame(kind, body, tuple(np.array(a) for a in arrays)))
         return replace(answer, arrays=tuple(np.array(a) for a in answer.arrays))
 
-    def cpu_seconds(self) -> float | None:
+    def usage(self) -> Usage | None:
         return None
 
     def close(self) -> None:

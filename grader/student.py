@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grader.contract import Part
-from grader.sandbox import ChildFailure, StepServer
+from grader.sandbox import ChildFailure, StepServer, Usage
 from grader.spec import LimitSettings
 from grader.submission import Source
 from grader.wire import Frame
@@ -210,9 +210,9 @@ class StudentModule:
             "step", {}, [parameters, x, y], seconds=self._limits.step_seconds, blame="poison_step"
         )
 
-    def cpu_seconds(self) -> float | None:
-        """CPU time that the child has used; None where that is not known."""
-        return None if self._server is None else self._server.cpu_seconds()
+    def usage(self) -> Usage | None:
+        """What the child has taken; None where that is not known."""
+        return None if self._server is None else self._server.usage()
 
     def close(self) -> None:
         if self._server is not None:
