@@ -48,6 +48,13 @@ class Measured:
     ssim: float
 
 
+def rates(backdoor: Backdoor, test: Images) -> tuple[Rate, Rate]:
+    """ACC and ASR alone, of images rounded to 8 bits."""
+    triggered = predict(backdoor.model, test.x, trigger=lambda x: to_8bit(backdoor.trigger(x)))
+    acc = accuracy(predict(backdoor.model, test.x), test.y)
+    return acc, attack_success_rate(triggered, test.y, backdoor.target)
+
+
 def measure(backdoor: Backdoor, test: Images) -> Measured:
     """ACC, ASR and visibility on ``test``; triggered images are rounded to 8 bits first, as a file would hold them."""
     x, y = test.x, test.y
