@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help grade test lint bench validity ablation release clean
+.PHONY: help grade test lint equality bench validity ablation release clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ lint: $(READY_DEV)  ## ruff (lint and format), types, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/actionlint
+
+equality: $(READY_DEV)  ## ten submissions: the same score on every way to a grade (minutes)
+	$(PIP) --editable '.[nbgrader]'
+	BACKDOOR_LAB_ALL_SUBMISSIONS=1 $(BIN)/python -m pytest -q tests/release/test_same_score.py
 
 bench: $(READY_DEV)  ## benchmarks, side by side
 	$(BIN)/python -m tests.bench

@@ -24,7 +24,7 @@ from pathlib import Path
 from grader import messages
 from grader.contract import PARTS, check
 from grader.exports import terminal
-from grader.exports.command import ReportProblem, read_report
+from grader.exports.command import read_report
 from grader.outcome import Report
 from grader.settings import PUBLIC_SPEC, SPEC_VARIABLE
 
@@ -74,10 +74,10 @@ def grade(submission: Path, *, language: str = "en") -> Lab:
     language = language if language in messages.LANGUAGES else "en"
     try:
         return _known(submission) or _grade(submission, language)
-    except GraderFailed:
+    except Exception as error:  # whatever it is: nothing the submission does can raise here
         if os.environ.get("NBGRADER_EXECUTION") == "autograde":
             os.kill(os.getpid(), signal.SIGKILL)
-        raise
+        raise GraderFailed(f"{type(error).__name__}: {error}") from error
 
 
 def _grade(submission: Path, language: str) -> Lab:
@@ -88,16 +88,13 @@ def _grade(submission: Path, language: str) -> Lab:
             cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", errors="replace",
         )  # fmt: skip
         if done.returncode != 0:
-            raise GraderFailed(f"exit status {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
+            raise RuntimeError(f"exit status {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
         return _read(Path(folder, "report.json"))
 
 
 def _read(path: Path) -> Lab:
-    try:
-        report = read_report(path)
-        return Lab(report, {key: (path.parent / name).read_bytes() for key, name in report.pictures.items()})
-    except (ReportProblem, OSError) as error:
-        raise GraderFailed(str(error)) from error
+    report = read_report(path)
+    return Lab(report, {key: (path.parent / name).read_bytes() for key, name in report.pictures.items()})
 
 
 def _known(submission: Path) -> Lab | None:

@@ -122,8 +122,20 @@ class TestResultsOfABatch:
         assert notebook.grade(ROOT / "assignment").report.score == 100
 
 
+def test_results_that_are_gone_are_a_failure_of_the_grader(results: Path, monkeypatch: pytest.MonkeyPatch):
+    """And no error of another kind, which nbgrader would take for a zero."""
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    monkeypatch.setenv(SPEC_VARIABLE, str(results / "gone.toml"))
+    with pytest.raises(notebook.GraderFailed, match="FileNotFoundError"):
+        notebook.grade(ROOT / "assignment")
+
+
 def test_a_failure_of_the_grader_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-    monkeypatch.setenv(SPEC_VARIABLE, str(tmp_path / "gone.toml"))
-    with pytest.raises(notebook.GraderFailed, match=r"gone\.toml: cannot"):
+    monkeypatch.setattr(notebook, "ROOT", tmp_path)
+    (tmp_path / "grader").mkdir()
+    (tmp_path / "grader" / "__main__.py").write_text(
+        "import sys; sys.stderr.write('no space left'); sys.exit(3)"
+    )
+    with pytest.raises(notebook.GraderFailed, match="exit status 3: no space left"):
         notebook.grade(tmp_path)

@@ -2,7 +2,7 @@
 
 Started as ``python -m tests.release.nbgrader_cli '[["generate_assignment", "NAME"], ...]'`` in a course folder. Each
 command runs in a fork of its own, with the words as its command line; ``["rename", OLD, NEW]`` renames a file in
-between. Prints the exit statuses as JSON, last.
+between, ``["setenv", NAME, VALUE]`` sets a variable. Prints the exit statuses as JSON, last.
 """
 
 import json
@@ -16,8 +16,9 @@ def main() -> None:
     statuses = []
     for words in json.loads(sys.argv[1]):
         sys.stdout.flush()
-        if words[0] == "rename":
-            os.rename(*words[1:])
+        if words[0] in ("rename", "setenv"):
+            os.rename(*words[1:]) if words[0] == "rename" else os.environ.update([words[1:]])
+            statuses.append(0)
             continue
         if (child := os.fork()) == 0:
             sys.argv = ["nbgrader", *words]
