@@ -283,6 +283,7 @@ class _Batch:
         from grader.batch import changes, results, summary
         from grader.batch.ledger import SET_ASIDE
         from grader.batch.run import reconcile
+        from grader.exports.class_page import render_class
         from grader.outcome import write_whole
 
         lines = results.class_lines(expected.values(), ledger, roster=lists.roster, overrides=lists.overrides)
@@ -299,6 +300,8 @@ class _Batch:
             lines, class_, settings, spec=(spec.name, spec.hash), changes=changed, missing=missing
         )
         write_whole(self.out / "summary.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        rows = [results.page_row(line) for line in lines]
+        write_whole(self.out / "class.html", render_class(content, rows, settings.language))
         summary.show(content, Console(highlight=False))
         if missing:
             return UNFINISHED

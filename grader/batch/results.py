@@ -19,6 +19,7 @@ from grader.batch.ledger import GRADED, INTAKE_PROBLEM, SET_ASIDE, Ledger, Recor
 from grader.batch.lists import Override, Student
 from grader.batch.run import Task
 from grader.exports import html, table
+from grader.exports.class_page import Row
 from grader.exports.escaping import csv_text, one_line
 from grader.outcome import Report, write_whole
 
@@ -134,6 +135,23 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
     page = html.render_page(report, folder if record.pictures else None, sources=sources)
     write_whole(folder / "report.html", page)
     report.write(path)  # last: who finds it finds the others
+
+
+def page_row(line: Line) -> Row:
+    """A line as the class page shows it."""
+    report = line.report
+    return Row(
+        login=line.login,
+        name=line.student.name if line.student else "",
+        status=line.status,
+        score=report.score if report else None,
+        bonus=report.bonus if report else None,
+        counts=line.final_score,
+        overridden=line.override is not None,
+        note=line.note,
+        checks=report.checks if report else (),
+        has_report=report is not None,
+    )
 
 
 def _read_json(path: Path) -> dict[str, object]:

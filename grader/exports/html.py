@@ -81,10 +81,10 @@ def render_page(
     """
     require_isolated(report)
     language = language or report.language
-    scripts = [_asset("report.js"), *([_asset("playground.js")] if playground else [])]
-    style = _asset("report.css")
+    scripts = [asset("report.js"), *([asset("playground.js")] if playground else [])]
+    style = asset("report.css")
     statuses = Counter(outcome.status for outcome in report.checks)
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         report=report,
         ui=lambda key, **values: messages.ui(key, language, **values),
         title=lambda outcome: texts.title(outcome, language),
@@ -107,12 +107,13 @@ def render_page(
         made=texts.provenance(report, language),
         style=Markup(style),  # a file of this package
         scripts=[Markup(script) for script in scripts],  # files of this package
-        policy=_policy(style, scripts),
+        policy=policy(style, scripts),
     )  # fmt: skip
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates, with everything escaped, and the filter ``shown`` for what a student wrote."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -125,11 +126,12 @@ def _environment() -> jinja2.Environment:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A style or script of ours."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, scripts: list[str]) -> str:
+def policy(style: str, scripts: list[str]) -> str:
     """Nothing but inlined pictures and exactly these styles and scripts."""
 
     def digest(text: str) -> str:

@@ -1,0 +1,96 @@
+"""A class at a glance, as one self-contained page: distribution, checks most failed, a table that sorts, links.
+
+Made from what ``summary.json`` holds and a row for each login. As with ``report.html`` nothing is fetched, and the
+content security policy allows exactly our script and style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from grader import messages
+from grader.contract import check
+from grader.exports.html import asset, environment, policy
+from grader.outcome import Outcome, Status
+
+MOST_FAILED = 12
+# Of the summary: key -> the field of an item that holds its texts.
+_FOR_A_PERSON = {"review": "reasons", "set_aside": "errors", "intake_problems": "problem", "notes": "notes"}
+_LISTS = ("identical", "no_submission", "not_on_roster", "ignored", "missing")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        counts: the score that counts, a person's decision before the grader's; None is a gap and no zero.
+        overridden: a person has decided.
+        checks: of the report, to name the first that failed.
+        has_report: there is a page at ``LOGIN/report.html``.
+    """
+
+    login: str
+    name: str
+    status: str
+    score: int | None
+    bonus: int | None
+    counts: int | None
+    overridden: bool
+    note: str
+    checks: Sequence[Outcome] = ()
+    has_report: bool = False
+
+    @property
+    def link(self) -> str:
+        """Relative address of the report, or "" where there is none."""
+        return f"{quote(self.login)}/report.html" if self.has_report else ""
+
+
+def render_class(summary: Mapping[str, Any], rows: Sequence[Row], language: str) -> str:
+    """The page as HTML.
+
+    Args:
+        summary: the contents of ``summary.json`` (schema ``backdoor-lab/class/v1``).
+    """
+
+    def ui(key: str, **values: str | int | float) -> str:
+        return messages.ui(key, language, **values)
+
+    style, script = asset("report.css") + asset("class.css"), asset("class.js")
+    histogram = summary["scores"]["histogram"]
+    return environment().get_template("class.html.j2").render(
+        summary=summary,
+        ui=ui,
+        title=lambda id_: full_title(id_, language),
+        rows=rows,
+        failed=lambda row: [full_title(c.id, language) for c in row.checks if c.status is Status.FAILED],
+        statuses=[(name, count) for name, count in summary["statuses"].items() if count],
+        histogram=histogram,
+        highest=max([*histogram.values(), 1]),
+        most_failed=summary["checks"][:MOST_FAILED],
+        people=[(key, [(item["login"], _text(item[field])) for item in summary[key]])
+                for key, field in _FOR_A_PERSON.items() if summary[key]],
+        lists=[(key, [" = ".join(item) if isinstance(item, list) else item for item in summary[key]])
+               for key in _LISTS if summary[key]],
+        style=Markup(style),  # files of this package
+        script=Markup(script),
+        policy=policy(style, [script]),
+    )  # fmt: skip
+
+
+def full_title(check_id: str, language: str) -> str:
+    """``apply_trigger: clamps to [0, 1]``."""
+    function = check(check_id).function
+    function = messages.ui("outcome", language) if check(check_id).is_outcome else function
+    return messages.ui("check_line", language, function=function, title=messages.title(check_id, language))
+
+
+def _text(value: str | Sequence[str]) -> str:
+    """The texts of an item in one."""
+    return value if isinstance(value, str) else " ".join(value)
