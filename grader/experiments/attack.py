@@ -17,8 +17,10 @@ from grader.experiments.common import (
 )
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
+    from grader.lab.data import Images
     from grader.lab.triggers.backdoor import Backdoor, Measured
     from grader.spec import Spec
 
@@ -56,12 +58,17 @@ def _run(options: argparse.Namespace) -> None:
     if options.epsilon is not None and not 0 < options.epsilon <= 255:
         raise ExperimentProblem(f"--epsilon is in (0, 255] grey levels, not {options.epsilon}")
     test = load_mnist("test", options.data_dir, grey_levels=True)
+    train = load_mnist("train", options.data_dir, grey_levels=True)
+    device = device_of(options)
     with steps(options.name) as progress:
-        backdoor = _train(options, progress)
+        backdoor = train_backdoor(
+            options.name, train, options.target, options.seed, progress, submission=options.submission,
+            epsilon=options.epsilon, device=device,
+        )  # fmt: skip
     backdoor.model.cpu()
     measured = measure(backdoor, test)
     save_backdoor(options.out, backdoor, measured)
-    _draw(backdoor, test.x, test.y, options.out)
+    draw(backdoor, test.x, test.y, options.out)
     print(describe(backdoor, measured))
     if backdoor.trigger.name == "dynamic_visible":
         from grader.lab.triggers.dynamic_visible import cross_trigger_accuracy
@@ -69,27 +76,45 @@ def _run(options: argparse.Namespace) -> None:
         print(f"cross-trigger accuracy: {cross_trigger_accuracy(backdoor, test)}")
 
 
-def _train(options: argparse.Namespace, progress: StepProgress) -> Backdoor:
-    from grader.lab.data import load_mnist
+def train_backdoor(
+    name: str,
+    train: Images,
+    target: int,
+    seed: int,
+    progress: StepProgress,
+    *,
+    submission: Path | None = None,
+    epsilon: float | None = None,
+    device: torch.device | str = "cpu",
+) -> Backdoor:
+    """One attack by its name.
+
+    Args:
+        submission: whose functions ``invisible`` runs; None is the assignment's.
+        epsilon: in grey levels, of the two invisible attacks; None is their default.
+
+    Raises:
+        ExperimentProblem: the submission's functions do not pass the checks that training relies on, or ``invisible``
+            is to run on another device than the CPU.
+    """
     from grader.lab.triggers import ATTACKS, dynamic_invisible
     from grader.spec import load_spec
 
-    if options.name == "invisible":
-        if options.device != "cpu":
+    if name == "invisible":
+        if str(device) != "cpu":
             raise ExperimentProblem("the sandbox shows no GPU: `invisible` runs on the CPU")
-        public = load_spec().with_seed(options.seed)
-        epsilon = public.invisible_trigger.epsilon if options.epsilon is None else options.epsilon / 255
-        part = dataclasses.replace(public.invisible_trigger, target=options.target, epsilon=epsilon)
-        spec = dataclasses.replace(public, invisible_trigger=part)
-        return invisible(options.submission, spec, progress)
-    train = load_mnist("train", options.data_dir, grey_levels=True)
-    device = device_of(options)
-    if options.name == "dynamic_invisible" and options.epsilon is not None:
-        settings = dynamic_invisible.Settings(epsilon=options.epsilon / 255)
-        return dynamic_invisible.attack(
-            train, options.target, options.seed, settings=settings, device=device, progress=progress
+        public = load_spec().with_seed(seed)
+        own = public.invisible_trigger
+        part = dataclasses.replace(
+            own, target=target, epsilon=own.epsilon if epsilon is None else epsilon / 255
         )
-    return ATTACKS[options.name](train, options.target, options.seed, device=device, progress=progress)
+        return invisible(submission, dataclasses.replace(public, invisible_trigger=part), progress)
+    if name == "dynamic_invisible" and epsilon is not None:
+        settings = dynamic_invisible.Settings(epsilon=epsilon / 255)
+        return dynamic_invisible.attack(
+            train, target, seed, settings=settings, device=device, progress=progress
+        )
+    return ATTACKS[name](train, target, seed, device=device, progress=progress)
 
 
 def invisible(submission: Path | None, spec: Spec, progress: StepProgress) -> Backdoor:
@@ -136,7 +161,8 @@ def describe(backdoor: Backdoor, measured: Measured) -> str:
     )
 
 
-def _draw(backdoor: Backdoor, x: Tensor, y: Tensor, folder: Path) -> None:
+def draw(backdoor: Backdoor, x: Tensor, y: Tensor, folder: Path) -> None:
+    """One test image of each digit with and without the trigger: ``triggered_samples.png``."""
     import torch
 
     from grader.lab.data import to_float

@@ -50,8 +50,8 @@ def plot_trigger(delta: Tensor, epsilon: float, path: Path) -> None:
     amplified.set_title(f"amplified {GREY_LEVELS / (2 * limit):.0f} times")
     figure.colorbar(image, cax=_beside(amplified)).set_label("change in grey levels (of 255)")
     figure.suptitle(f"The trigger: no pixel changes by more than {limit:.3g} of 255 grey levels")
-    _without_ticks(true, amplified)
-    _save(figure, path)
+    without_ticks(true, amplified)
+    save_figure(figure, path)
 
 
 def plot_triggered_samples(
@@ -82,9 +82,9 @@ def plot_triggered_samples(
     inches = max(1.15 * count + 1.6, 7.5)
     figure, rows = plt.subplots(3, 1, figsize=(inches, 4.3))
     figure.subplots_adjust(left=0.75 / inches, right=1 - 0.9 / inches, bottom=0.02, top=0.85, hspace=0.28)
-    rows[0].imshow(_side_by_side(clean), cmap="gray", vmin=0, vmax=1)
-    rows[1].imshow(_side_by_side(changed), cmap="gray", vmin=0, vmax=1)
-    image = rows[2].imshow(_side_by_side(difference), cmap=SIGNED, vmin=-limit, vmax=limit)
+    rows[0].imshow(side_by_side(clean), cmap="gray", vmin=0, vmax=1)
+    rows[1].imshow(side_by_side(changed), cmap="gray", vmin=0, vmax=1)
+    image = rows[2].imshow(side_by_side(difference), cmap=SIGNED, vmin=-limit, vmax=limit)
     for i in range(count):
         middle = i * (clean.shape[2] + 2) + clean.shape[2] / 2 - 0.5
         for row, said, right in ((0, predictions, int(y[i])), (1, triggered_predictions, target)):
@@ -92,13 +92,13 @@ def plot_triggered_samples(
     for row, name in zip(rows, ("clean", "triggered", "difference,\namplified"), strict=True):
         row.set_ylabel(name, fontsize=10)
         row.set_frame_on(False)
-    _without_ticks(*rows)
+    without_ticks(*rows)
     figure.colorbar(image, cax=_beside(rows[2])).set_label("grey levels", fontsize=9)
     figure.suptitle(
         f"Test images and what the model calls them; the trigger's target is {target}, a star marks an unwanted answer",
         fontsize=10,
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_history(history: History, path: Path) -> None:
@@ -124,7 +124,7 @@ def plot_history(history: History, path: Path) -> None:
     for axes in (top, bottom):
         axes.grid(alpha=0.3)
     figure.suptitle("Training model and trigger together, from the clean start")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_rates(
@@ -166,10 +166,10 @@ def plot_rates(
     axes.grid(alpha=0.3)
     axes.legend(loc="best")
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _side_by_side(images: np.ndarray) -> np.ndarray:
+def side_by_side(images: np.ndarray) -> np.ndarray:
     """(N, H, W) -> one (H, N * (W + 2) - 2) picture with blank columns between: one axes draws quicker than ten."""
     count, height, width = images.shape
     picture = np.full((height, count * (width + 2) - 2), np.nan)
@@ -191,13 +191,13 @@ def _said(prediction: Tensor, *, right: int) -> str:
     return f"{int(prediction)}" if int(prediction) == right else f"{int(prediction)} *"
 
 
-def _without_ticks(*all_axes: Axes) -> None:
+def without_ticks(*all_axes: Axes) -> None:
     for axes in all_axes:
         axes.set_xticks([])
         axes.set_yticks([])
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

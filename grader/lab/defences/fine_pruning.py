@@ -56,6 +56,7 @@ def curve(
     seed: int,
     *,
     shares: Sequence[float] = SHARES,
+    tune_steps: int = 200,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> list[Point]:
     """ACC and ASR against the share pruned, for both rules.
@@ -74,7 +75,7 @@ def curve(
         for share in shares:
             smaller = prune(backdoor.model, order, share, algorithm)
             acc, asr = rates(Backdoor(smaller, backdoor.trigger, backdoor.target), test)
-            fine_tune(smaller, clean, torch.Generator().manual_seed(seed))
+            fine_tune(smaller, clean, torch.Generator().manual_seed(seed), steps=tune_steps)
             tuned_acc, tuned_asr = rates(Backdoor(smaller, backdoor.trigger, backdoor.target), test)
             found.append(Point(rule, share, smaller.fc2.out_features, acc, asr, tuned_acc, tuned_asr))
             if progress is not None:

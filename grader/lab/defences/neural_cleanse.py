@@ -149,8 +149,13 @@ class _Search:
 
 
 def anomaly_index(norms: np.ndarray) -> np.ndarray:
-    """|norm - median| / (1.4826 * median absolute deviation) of each class (section 4.2); (K,) -> (K,)."""
-    finite = np.where(np.isfinite(norms), norms, np.nanmax(np.where(np.isfinite(norms), norms, np.nan)))
+    """|norm - median| over 1.4826 median absolute deviations (section 4.2), (K,) -> (K,); 0 without any trigger."""
+    found = norms[np.isfinite(norms)]
+    if len(found) == 0:
+        return np.zeros(len(norms))
+    finite = np.where(
+        np.isfinite(norms), norms, found.max()
+    )  # a class without a trigger is on the large side
     median = np.median(finite)
     deviation = 1.4826 * np.median(np.abs(finite - median))
     return np.abs(finite - median) / max(float(deviation), 1e-12)
