@@ -208,7 +208,13 @@ def test_the_licence_names_the_terms_of_the_data():
     assert "MNIST" in text
 
 
-DOCUMENTS = ("README.md", "CHANGELOG.md", "assignment/README.md", "assignment/README.zh-CN.md")
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "assignment/README.md",
+    "assignment/README.zh-CN.md",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
