@@ -57,6 +57,8 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.epsilon is not None and not 0 < options.epsilon <= 255:
         raise ExperimentProblem(f"--epsilon is in (0, 255] grey levels, not {options.epsilon}")
+    if options.name == "invisible" and options.device != "cpu":
+        raise ExperimentProblem("the sandbox shows no GPU: `invisible` runs on the CPU")
     test = load_mnist("test", options.data_dir, grey_levels=True)
     train = load_mnist("train", options.data_dir, grey_levels=True)
     device = device_of(options)
@@ -92,17 +94,15 @@ def train_backdoor(
     Args:
         submission: whose functions ``invisible`` runs; None is the assignment's.
         epsilon: in grey levels, of the two invisible attacks; None is their default.
+        device: of every attack but ``invisible``, which runs in the sandbox.
 
     Raises:
-        ExperimentProblem: the submission's functions do not pass the checks that training relies on, or ``invisible``
-            is to run on another device than the CPU.
+        ExperimentProblem: the submission's functions do not pass the checks that training relies on.
     """
     from grader.lab.triggers import ATTACKS, dynamic_invisible
     from grader.spec import load_spec
 
     if name == "invisible":
-        if str(device) != "cpu":
-            raise ExperimentProblem("the sandbox shows no GPU: `invisible` runs on the CPU")
         public = load_spec().with_seed(seed)
         own = public.invisible_trigger
         part = dataclasses.replace(
