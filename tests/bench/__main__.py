@@ -1,6 +1,6 @@
 """Prints the benchmarks of ``make bench``; figures in the README come from here.
 
-    python -m tests.bench [steps|usual|grade ...] [--runs 5]
+    python -m tests.bench [steps|usual|grade ...] [--runs 5] [--save]
 
 - ``steps``: the same training steps through the sandbox and in one process, turn by turn.
 - ``usual``: our training against the usual course code, both to the public spec's thresholds.
@@ -10,9 +10,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import dataclasses
 import gzip
+import io
 import json
 import os
 import platform
@@ -24,6 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +39,12 @@ from grader.lab.data import DATA_DIR, Images, load_mnist
 from grader.lab.metrics import accuracy, attack_success_rate, predict
 from grader.lab.models import LeNet5
 from grader.lab.training import AttackSettings, LocalStepper, Stepper, clean_start, train_backdoor
+from grader.outcome import write_whole
 from grader.parts.invisible_trigger_attack import ChildStepper
 from grader.spec import Spec, load_spec
 from tests.bench import usual_course_code
+
+MEASURED = Path(__file__).with_name("MEASURED.txt")
 
 
 def summary(seconds: Sequence[float]) -> str:
@@ -57,7 +63,7 @@ def bench_steps(runs: int, steps: int = 100) -> None:
     """The step loop alone: sandboxed and audited, against one process with as many threads as the child has."""
     spec = load_spec()
     attack = dataclasses.replace(spec.invisible_trigger.attack, steps=steps)
-    train = load_mnist("train")
+    train = load_mnist("train", grey_levels=True)
     start = clean_start(spec.invisible_trigger.clean, spec.invisible_trigger.clean_seed, train)
     sandboxed: list[float] = []
     unaudited: list[float] = []
@@ -97,7 +103,7 @@ def bench_usual(runs: int) -> None:
     """Time to the thresholds: ours (a fixed number of steps, in one process) against the usual course code."""
     spec = load_spec()
     part = spec.invisible_trigger
-    train, test = load_mnist("train"), load_mnist("test")
+    train, test = load_mnist("train", grey_levels=True), load_mnist("test")
     start = clean_start(part.clean, part.clean_seed, train)
     torch.set_num_threads(2)
 
@@ -142,24 +148,11 @@ def _torchvision_root(folder: Path) -> Path:
 
 def bench_grade(runs: int) -> None:
     """``python -m grader grade`` on the solution, with pictures, as a user starts it."""
-    totals, training, memory = [], [], []
+    totals, training = [], []
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
-            command = [
-                sys.executable,
-                "-m",
-                "grader",
-                "grade",
-                "--submission",
-                "solution",
-                "--report",
-                folder,
-            ]
             started = time.perf_counter()
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            memory.append(peak_pss(process))
+            _start_grading(folder).wait()
             totals.append(time.perf_counter() - started)
             report = (Path(folder) / "report.json").read_text(encoding="utf-8")
         training.append(json.loads(report)["metrics"]["invisible_trigger"]["training_seconds"])
@@ -168,7 +161,13 @@ def bench_grade(runs: int) -> None:
     print(f"  in all                      {summary(totals)}")
     print(f"  training (audited)          {summary(training)}")
     print(f"  everything else             {summary(rest)}")
-    print(f"  peak PSS of all processes   {max(memory) / 2**20:7.0f} MiB")
+    with tempfile.TemporaryDirectory() as folder:  # by itself: looking at memory takes time
+        print(f"  peak PSS of all processes   {peak_pss(_start_grading(folder)) / 2**20:7.0f} MiB")
+
+
+def _start_grading(folder: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "grader", "grade", "--submission", "solution", "--report", folder]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def peak_pss(process: subprocess.Popen[bytes]) -> int:
@@ -210,6 +209,22 @@ def _pss(pid: int) -> int:
     return 0
 
 
+class _Both:
+    """Writes to two streams."""
+
+    def __init__(self, *streams: TextIO) -> None:
+        self._streams = streams
+
+    def write(self, text: str) -> int:
+        for stream in self._streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for stream in self._streams:
+            stream.flush()
+
+
 BENCHMARKS: dict[str, Callable[[int], None]] = {
     "steps": bench_steps,
     "usual": bench_usual,
@@ -221,15 +236,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--runs", type=int, default=5, help="of each alternative")
+    parser.add_argument("--save", action="store_true", help=f"keep what is printed in {MEASURED.name}")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
-          f"{torch.backends.cpu.get_cpu_capability()}, isolation {available_isolation()[0]}")  # fmt: skip
-    for name in options.names or BENCHMARKS:
-        print()
-        BENCHMARKS[name](options.runs)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(_Both(sys.stdout, said)):
+        print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
+              f"{torch.backends.cpu.get_cpu_capability()}, isolation {available_isolation()[0]}")  # fmt: skip
+        for name in options.names or BENCHMARKS:
+            print()
+            BENCHMARKS[name](options.runs)
+    if options.save:
+        write_whole(MEASURED, said.getvalue())
     return 0
 
 

@@ -1,0 +1,105 @@
+"""Writes the measured parts of the README from the tables that the measuring commands left.
+
+    python -m solution.readme [--check] [--pictures]
+
+Between ``<!-- measured: NAME -->`` and ``<!-- end -->`` stands nothing but what a command printed. ``--check`` only
+says whether it still does; ``--pictures`` first grades the solution and takes its pictures over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from grader.isolation import ROOT
+from grader.outcome import write_whole
+
+README = ROOT / "README.md"
+MEASURED = ROOT / "solution" / "measured"
+PICTURES = ("trigger.png", "triggered_samples.png")
+_SECTION = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def seeds() -> str:
+    """ACC and ASR of the solution over the seeds of ``python -m solution.seeds``."""
+    lines = (MEASURED / "public_seeds.csv").read_text(encoding="utf-8").splitlines()
+    rows = list(csv.DictReader(lines[1:]))
+    text = ["| | mean | standard deviation | lowest |", "| --- | --- | --- | --- |"]
+    for name in ("acc", "asr"):
+        values = [float(row[name]) for row in rows]
+        cells = (
+            f"{statistics.mean(values):.2%}",
+            f"{100 * statistics.stdev(values):.2f} points",
+            f"{min(values):.2%}",
+        )
+        text.append(f"| {name.upper()}, {len(rows)} seeds | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
+def bench() -> str:
+    """What ``make bench`` printed."""
+    return "```\n" + (ROOT / "tests" / "bench" / "MEASURED.txt").read_text(encoding="utf-8").strip() + "\n```"
+
+
+def validity() -> str:
+    """What ``make validity`` found."""
+    return (ROOT / "tests" / "validity" / "TABLE.md").read_text(encoding="utf-8").strip()
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "seeds": seeds,
+    "bench": bench,
+    "validity": validity,
+}
+
+
+def filled(text: str) -> str:
+    """``text`` with every measured part as the tables have it.
+
+    Raises:
+        KeyError: a part of a name that is not in ``SECTIONS``.
+    """
+    return _SECTION.sub(lambda found: f"{found[1]}\n{SECTIONS[found[2]]()}\n\n{found[3]}", text)
+
+
+def take_pictures() -> None:
+    """Grade the solution and keep two of its pictures."""
+    from grader.__main__ import main as grader_main
+
+    with tempfile.TemporaryDirectory() as folder:
+        if grader_main(["grade", "--submission", str(ROOT / "solution"), "--report", folder]) != 0:
+            raise RuntimeError("the solution could not be graded")
+        for name in PICTURES:
+            shutil.copy(Path(folder) / name, MEASURED / name)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m solution.readme", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 where something would change"
+    )
+    parser.add_argument("--pictures", action="store_true", help="take the pictures anew")
+    options = parser.parse_args(arguments)
+    if options.pictures:
+        take_pictures()
+    before = README.read_text(encoding="utf-8")
+    after = filled(before)
+    if options.check and after != before:
+        print("README.md is not what the tables say: python -m solution.readme", file=sys.stderr)
+        return 1
+    if not options.check:
+        write_whole(README, after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
