@@ -50,6 +50,19 @@ class ModelArgument:
 
 
 @dataclass(frozen=True)
+class FeaturesArgument:
+    """The feature extractor of a model: a function of images, frozen and in eval mode.
+
+    Attributes:
+        state: the model's weights and buffers by name, float32; counters of batches may be left out.
+    """
+
+    name: str
+    state: Mapping[str, np.ndarray]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class OptimizerArgument:
     """An optimiser over the tensor that is argument number ``argument``."""
 
@@ -58,7 +71,7 @@ class OptimizerArgument:
     argument: int
 
 
-Argument = TensorArgument | ModelArgument | OptimizerArgument | int | float | str
+Argument = TensorArgument | ModelArgument | FeaturesArgument | OptimizerArgument | int | float | str | None
 
 
 @dataclass(frozen=True)
@@ -175,12 +188,19 @@ class StudentModule:
         """What the student's code printed in the child that runs now."""
         return "" if self._server is None else self._server.output
 
-    def call(self, function: str, *arguments: Argument, backward: np.ndarray | None = None) -> Returned:
+    def call(
+        self,
+        function: str,
+        *arguments: Argument,
+        backward: np.ndarray | None = None,
+        seconds: float | None = None,
+    ) -> Returned:
         """Call a function of the student's with fresh arguments.
 
         Args:
             backward: multiply the returned tensor by this, sum, and run backward, so that gradients appear in the
                 arguments.
+            seconds: how long it may take, where that is not the usual time of one call.
 
         Raises:
             Finding: it could not be called, raised, crashed the child, took too long, or was answered nonsense.
@@ -193,7 +213,8 @@ class StudentModule:
         if backward is not None:
             arrays.append(backward)
             body["backward"] = len(arrays) - 1
-        answer = self._ask("call", body, arrays, seconds=self._limits.call_seconds, blame=function)
+        limit = self._limits.call_seconds if seconds is None else seconds
+        answer = self._ask("call", body, arrays, seconds=limit, blame=function)
         try:
             return _decode_returned(answer)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
@@ -309,6 +330,9 @@ def _encode(argument: Argument, arrays: list[np.ndarray]) -> dict[str, Any]:
             "parameters": parameters,
             "gradients": gradients,
         }
+    if isinstance(argument, FeaturesArgument):
+        state = {name: add(a) for name, a in argument.state.items()}
+        return {"features": argument.name, "sizes": dict(argument.sizes), "state": state}
     if isinstance(argument, OptimizerArgument):
         return {
             "optimizer": argument.name,

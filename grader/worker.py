@@ -180,6 +180,8 @@ class _Arguments:
             return tensor
         if "model" in item:
             return self._model(item)
+        if "features" in item:
+            return self._features(item)
         if "optimizer" in item:
             return OPTIMIZERS[item["optimizer"]]([self.values[item["argument"]]], **item["settings"])
         return item["value"]
@@ -191,6 +193,17 @@ class _Arguments:
             if item.get("gradients"):
                 parameter.grad = _tensor(self._arrays[item["gradients"][name]], self._device)
         return model.train(item.get("training", True))
+
+    def _features(self, item: dict[str, Any]) -> Callable[[torch.Tensor], torch.Tensor]:
+        """``features`` of a frozen model in eval mode, as a victim uses it who trains only a new last layer."""
+        model: Any = _build_model({"model": item["features"], "sizes": item["sizes"]}, self._device)
+        state = {name: torch.from_numpy(self._arrays[index]) for name, index in item["state"].items()}
+        # what counts the batches that BatchNorm saw in training is not used in eval mode, and does not travel
+        missing = set(model.load_state_dict(state, strict=False).missing_keys)
+        if not all(name.endswith(".num_batches_tracked") for name in missing):
+            raise WireError(f"a model's state lacks {', '.join(sorted(missing))}")
+        features: Callable[[torch.Tensor], torch.Tensor] = model.requires_grad_(False).eval().features
+        return features
 
     def describe(self, result: Any, out: list[np.ndarray]) -> list[dict[str, Any]]:
         return [_describe_argument(value, result, out) for value in self.values]

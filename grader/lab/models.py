@@ -1,4 +1,4 @@
-"""The classifiers of the course: LeNet-5 for MNIST, ResNet-18 for CIFAR-10, and a linear model for closed forms.
+"""The classifiers of the course: LeNet-5 for MNIST, ResNet-18 for CIFAR-10, and small models for closed forms.
 
 Every model takes float32 images in [0, 1], shape (N, C, H, W), in **pixel units**, and normalises inside itself: an
 epsilon of 8/255 therefore always means eight grey levels. Every model has the same three methods::
@@ -80,6 +80,39 @@ class LinearSoftmax(nn.Module):
         return self.classify(self.features(x))
 
 
+class LinearFeatures(nn.Module):
+    """Features that are one linear layer of the pixels: the squared feature distance is a quadratic of the image.
+
+    x: (N, C, H, W) -> features (N, dim) -> logits (N, num_classes).
+    """
+
+    def __init__(
+        self, *, channels: int = 1, height: int = 28, width: int = 28, dim: int = 32, num_classes: int = 10
+    ) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels * height * width, dim)
+        self.head = nn.Linear(dim, num_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, dim)."""
+        return self.linear(x.flatten(1))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """features (N, dim) -> logits (N, num_classes)."""
+        return self.head(features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.features(x))
+
+
+class TanhFeatures(LinearFeatures):
+    """The same behind a tanh: not linear any more, and its gradient still has a closed form."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, dim), all in (-1, 1)."""
+        return torch.tanh(super().features(x))
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2015, figure 5): (N, in, H, W) -> (N, out, H/stride, W/stride)."""
 
@@ -148,6 +181,8 @@ class ResNet18(nn.Module):
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "lenet5": LeNet5,
     "linear_softmax": LinearSoftmax,
+    "linear_features": LinearFeatures,
+    "tanh_features": TanhFeatures,
     "resnet18": ResNet18,
 }
 
@@ -158,7 +193,7 @@ def build_model(name: str, **sizes: int) -> nn.Module:
     Call ``initialise`` or load weights where the result must be reproducible.
 
     Args:
-        name: ``"lenet5"``, ``"linear_softmax"`` or ``"resnet18"``.
+        name: one of ``MODELS``.
         sizes: keyword arguments of the model's class, such as ``num_classes``.
 
     Raises:

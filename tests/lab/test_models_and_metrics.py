@@ -37,6 +37,16 @@ def test_resnet18_has_its_usual_size() -> None:
     torch.testing.assert_close(model.classify(model.features(x)), model(x))
 
 
+def test_the_small_extractors_are_what_they_say() -> None:
+    sizes = {"channels": 2, "height": 3, "width": 4, "dim": 5}
+    x = torch.rand(6, 2, 3, 4).contiguous(memory_format=torch.channels_last)
+    for name, outer in (("linear_features", lambda z: z), ("tanh_features", torch.tanh)):
+        model = build_model(name, **sizes)
+        expected = outer(x.reshape(6, 24) @ model.linear.weight.T + model.linear.bias)  # type: ignore[union-attr, operator]
+        torch.testing.assert_close(model.features(x), expected)  # type: ignore[operator]
+        torch.testing.assert_close(model(x), model.classify(model.features(x)))  # type: ignore[operator]
+
+
 def test_initialisation_depends_on_the_generator_alone() -> None:
     a, b, c = LeNet5(), LeNet5(), LeNet5()
     initialise(a, torch.Generator().manual_seed(3))
@@ -50,7 +60,7 @@ def test_initialisation_depends_on_the_generator_alone() -> None:
 
 def test_an_unknown_model_is_named_with_those_that_exist() -> None:
     assert isinstance(build_model("linear_softmax", height=5, width=5), LinearSoftmax)
-    with pytest.raises(ValueError, match="lenet5, linear_softmax, resnet18"):
+    with pytest.raises(ValueError, match="lenet5, linear_features, linear_softmax, resnet18, tanh_features"):
         build_model("alexnet")
 
 
