@@ -156,7 +156,8 @@ class Grading:
             # the student's code can take as long as it likes, which would tell as much as a text
             seconds=0.0 if hidden else round(time.perf_counter() - self._started, 2),
             metrics={} if hidden else {n: dict(run.metrics) for n, run in self._runs.items() if run.metrics},
-            pictures={k: v for run in runs for k, v in run.pictures.items()},
+            tables={} if hidden else {n: dict(run.tables) for n, run in self._runs.items() if run.tables},
+            pictures={f"{n}.{k}": v for n, run in self._runs.items() for k, v in run.pictures.items()},
         )
 
     @property

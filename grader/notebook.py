@@ -23,7 +23,7 @@ from pathlib import Path
 
 from grader import messages
 from grader.contract import PARTS, check
-from grader.exports import terminal
+from grader.exports import figures, terminal
 from grader.exports.command import read_report
 from grader.outcome import Report
 from grader.settings import PUBLIC_SPEC, SPEC_VARIABLE
@@ -126,5 +126,7 @@ def show(lab: Lab) -> None:
 
     print(terminal.render(lab.report, width=100))
     for key, content in lab.pictures.items():
-        caption = messages.ui_or(f"picture.{key}", lab.report.language, default=key.replace("_", " "))
-        display(Markdown(f"**{caption}**"), Image(data=content, alt=caption))
+        caption, alt = (
+            figures.caption(lab.report, key, lab.report.language, alt=alt) for alt in (False, True)
+        )
+        display(Markdown(f"**{caption}**"), Image(data=content, alt=alt))

@@ -88,7 +88,8 @@ class Report:
         metrics: part -> name -> number, as measured; what a check compares is among them.
         seconds: wall time; 0 under a hidden spec.
         isolation: ``bubblewrap``, ``process`` (limited subprocess, no security claim) or ``none`` (``--in-process``).
-        pictures: file names of the PNGs written beside the report, by what they show.
+        tables: part -> name -> rows of numbers by column, what a single number cannot say.
+        pictures: ``PART.NAME`` of what they show -> file names of the PNGs written beside the report.
     """
 
     grader_version: str
@@ -106,6 +107,7 @@ class Report:
     review: tuple[str, ...] = ()
     seconds: float = 0.0
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    tables: dict[str, dict[str, list[dict[str, float]]]] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -63,6 +63,8 @@ def _table(part: texts.PartGroup, report: Report) -> str:
     kind = messages.ui("core" if part.core else "bonus_part", language)
     shown = "" if report.score is None else f", {part.points} / {part.max_points}"
     title = messages.ui("part_line", language, title=part.title, kind=kind)
+    if not part.attempted:
+        return f"### {markdown(title)}: {markdown(messages.ui('reason.not_attempted', language))}"
     words = [messages.ui(key, language) for key in ("function", "check", "status", "points", "why")]
     lines = [f"### {markdown(title)}{shown}", "", f"| {' | '.join(markdown(word) for word in words)} |"]
     lines.append("| --- | --- | --- | ---: | --- |")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,31 +19,16 @@ import jinja2
 from markupsafe import Markup
 
 from grader import messages
-from grader.exports import ExportError, require_isolated, texts
+from grader.exports import figures, require_isolated, texts
 from grader.exports.escaping import cut, visible
 from grader.exports.playground import Playground
-from grader.outcome import Outcome, Report, Status
+from grader.outcome import Outcome, Reason, Report, Status
 
 TEMPLATES = Path(__file__).with_name("templates")
 SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–", "error": "!"}
-MAX_PICTURE = 4 * 1024 * 1024  # bytes
-_PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST = 4000
 # Lines shown before and after the one at fault.
 _BEFORE, _AFTER = 2, 8
-
-
-@dataclass(frozen=True)
-class _Picture:
-    source: Markup
-    width: int
-    height: int
-    caption: str
-    alt: str
-
-    @property
-    def wide(self) -> bool:
-        return self.width > 2.3 * self.height
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,7 @@ def render_page(
     language = language or report.language
     scripts = [asset("report.js"), *([asset("playground.js")] if playground else [])]
     style = asset("report.css")
-    statuses = Counter(outcome.status for outcome in report.checks)
+    statuses = Counter(outcome.status for outcome in report.checks if outcome.reason != Reason.NOT_ATTEMPTED)
     return environment().get_template("report.html.j2").render(
         report=report,
         ui=lambda key, **values: messages.ui(key, language, **values),
@@ -98,8 +82,7 @@ def render_page(
         signs=SIGNS,
         faults=[_fault(group, language, sources or {}) for group in texts.faults(report)],
         faults_title=texts.faults_title(report, language),
-        metrics=_metrics(report, language),
-        pictures=[] if pictures is None else _pictures(report, pictures, language),
+        built=figures.built(report, pictures, language),
         playground=None if playground is None else {
             "target": playground.target,
             "data": Markup(playground.to_json(language)),  # JSON with < > & escaped
@@ -165,56 +148,3 @@ def _fault(group: tuple[Outcome, ...], language: str, sources: Mapping[str, str]
         where=where,
         snippet=snippet,
     )
-
-
-def _metrics(report: Report, language: str) -> list[tuple[str, str, str]]:
-    """What was measured of part 1, as (name, value, note) for the tiles."""
-    measured = report.metrics.get("invisible_trigger", {})
-    tiles = []
-    for key, note in (
-        ("acc", ""),
-        ("asr", "asr_note"),
-        ("untriggered_rate", "untriggered_rate_note"),
-        ("linf", "linf_note"),
-        ("psnr", "psnr_note"),
-        ("ssim", "ssim_note"),
-    ):
-        if key in measured:
-            value = measured[key]
-            tiles.append(
-                (
-                    messages.ui(f"metric.{key}", language),
-                    messages.ui(f"metric.{key}.value", language, value=value, levels=255 * value),
-                    messages.ui(f"metric.{note}", language, **_counts(measured)) if note else "",
-                )
-            )
-    return tiles
-
-
-def _counts(measured: Mapping[str, float]) -> dict[str, int]:
-    return {"hits": int(measured.get("asr_hits", 0)), "total": int(measured.get("asr_total", 0))}
-
-
-def _pictures(report: Report, folder: Path, language: str) -> list[_Picture]:
-    pictures = []
-    for key, name in report.pictures.items():
-        content = _read_picture(folder, name)
-        width, height = struct.unpack(">II", content[16:24])
-        encoded = base64.b64encode(content).decode("ascii")
-        source = Markup(f"data:image/png;base64,{encoded}")  # base64 only
-        caption = messages.ui_or(f"picture.{key}", language, default=key.replace("_", " "))
-        alt = messages.ui_or(f"picture.{key}.alt", language, default=caption)
-        pictures.append(_Picture(source, width, height, caption, alt))
-    return pictures
-
-
-def _read_picture(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if Path(name).name != name or path.is_symlink() or not path.is_file():
-        raise ExportError(f"the report names the picture {name!r}, but {folder} has no such file")
-    if path.stat().st_size > MAX_PICTURE:
-        raise ExportError(f"{path}: larger than {MAX_PICTURE // 2**20} MiB")
-    content = path.read_bytes()
-    if not content.startswith(_PNG) or len(content) < 24:
-        raise ExportError(f"{path}: not a PNG picture")
-    return content

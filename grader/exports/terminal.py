@@ -65,6 +65,9 @@ class _Board:
             self.console.print()
             kind = self._ui("core" if part.core else "bonus_part")
             title = self._ui("part_line", title=part.title, kind=kind)
+            if not part.attempted:
+                self._print(f"{title}: {self._ui('reason.not_attempted')}", "dim")
+                continue
             self._print_points(title, part.points, part.max_points, "bold")
             for function in part.functions:
                 self._print_points(f"  {function.title}", function.points, function.max_points, "cyan")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from grader import messages
 from grader.contract import OUTCOME, PARTS, check
-from grader.outcome import Location, Outcome, Report, Status
+from grader.outcome import Location, Outcome, Reason, Report, Status
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class PartGroup:
     @property
     def checks(self) -> tuple[Outcome, ...]:
         return tuple(outcome for group in self.functions for outcome in group.checks)
+
+    @property
+    def attempted(self) -> bool:
+        """False for a bonus part whose file is as it was handed out: nobody needs its list of checks."""
+        return not all(outcome.reason is Reason.NOT_ATTEMPTED for outcome in self.checks)
 
     @property
     def points(self) -> int:

@@ -123,9 +123,19 @@ def ui(key: str, language: str, **values: Value) -> str:
     return _plain("ui", key, values, language)
 
 
-def ui_or(key: str, language: str, *, default: str) -> str:
-    """Like ``ui``, with ``default`` where there is no such text (the caption of a picture that we do not know)."""
-    return _plain("ui", key, {}, language) if key in _load(language)["ui"] else default
+def built(part: str, language: str) -> Mapping[str, Any]:
+    """How to show what a student built in this part: ``[built.PART]``; empty where there are no such texts."""
+    found: Mapping[str, Any] = _load(language)["built"].get(part, {})
+    return found
+
+
+def fill(template: str, values: Mapping[str, Value]) -> str:
+    """A text of ``built`` with its values.
+
+    Raises:
+        MessageError: a value that it names is missing or does not fit its number format.
+    """
+    return _fill(template, values, repr(template))
 
 
 def template(key: str, language: str) -> str:

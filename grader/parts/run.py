@@ -25,7 +25,10 @@ class PartRun:
             sees the same inputs whichever other checks run.
         metrics: numbers for the report, filled by the checks.
         review: reasons for a person to look at this submission: (key of ``messages/``, values).
-        pictures: name -> file name in ``pictures_directory``, of what the report shows.
+        tables: name -> rows of numbers by column, e.g. one row a target.
+        pictures: name -> file name in ``pictures_directory``, of what the report shows; file names are the
+            submission's, so a bonus part's begin with its own name. The texts of all three: ``[built.PART]`` in
+            ``messages/``.
         memo: values that several checks need; see ``once``.
         prepared: what is being read while the child starts.
     """
@@ -37,6 +40,7 @@ class PartRun:
     pictures_directory: Path | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     review: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    tables: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     memo: dict[str, Any] = field(default_factory=dict)
     prepared: dict[str, Future[Any]] = field(default_factory=dict)

@@ -193,7 +193,7 @@ class TestUnusable:
         assert "--submitted" in capsys.readouterr().err
 
     def test_pictures_that_are_gone(self, written: Path, capsys: pytest.CaptureFixture[str]):
-        reports.full(pictures={"trigger": "trigger.png"}).write(written)
+        reports.full(pictures={"invisible_trigger.trigger": "trigger.png"}).write(written)
         self.refused(written, "has no such file", capsys, "html")
 
     def test_nowhere_to_write(self, written: Path, capsys: pytest.CaptureFixture[str]):

@@ -151,14 +151,16 @@ def test_the_lines_at_fault_are_shown():
 
 class TestPictures:
     def report(self, name: str) -> Report:
-        return reports.full(pictures={"trigger": name, "unknown_kind": name})
+        return reports.full(
+            pictures={"invisible_trigger.trigger": name, "invisible_trigger.unknown_kind": name}
+        )
 
     def test_are_inlined_with_texts(self, tmp_path: Path):
         (tmp_path / "trigger.png").write_bytes(PNG)
         images = Page(render_page(self.report("trigger.png"), tmp_path)).all("img")
         assert images[0]["src"] == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
         assert (images[0]["width"], images[0]["height"]) == ("1", "1")
-        assert images[0]["alt"] == messages.ui("picture.trigger.alt", "en")
+        assert images[0]["alt"] == messages.built("invisible_trigger", "en")["pictures"]["trigger"]["alt"]
         assert images[1]["alt"] == "unknown kind"
 
     def test_a_missing_one_is_an_error_that_names_it(self, tmp_path: Path):

@@ -75,7 +75,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     for name, size in (("trigger.png", (5, 4)), ("samples.png", (10, 3))):
         FigureCanvasAgg(Figure(figsize=size)).print_png(folder / name)
-    pictures = {"trigger": "trigger.png", "triggered_samples": "samples.png"}
+    pictures = {
+        "invisible_trigger.trigger": "trigger.png",
+        "invisible_trigger.triggered_samples": "samples.png",
+    }
     source = {"invisible_trigger.py": "x = 1  # " + "long " * 60 + "\n" + "<script>alert(6)</script>\n" * 120}
     for language in ("en", "zh"):
         for kind in KINDS:
