@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from grader.experiments import attack, frontier
+from grader.experiments import attack, frontier, train
 
-COMMANDS = (attack, frontier)
+COMMANDS = (attack, frontier, train)
 
 
 def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

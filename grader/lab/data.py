@@ -1,9 +1,9 @@
-"""The data sets as tensors, batches of them, and weights files. Nothing here uses the network.
+"""The data sets as tensors, batches of them, and weights files. Only ``download_cifar10`` uses the network.
 
 A data directory holds ``MNIST/raw/*.gz`` (the four IDX files in torchvision's layout; they come with the project, in
 ``grader/data``) and, if you have it, CIFAR-10: ``cifar-10-batches-py/`` (what torchvision downloads) or
 ``cifar10/train.npz`` and ``test.npz``. Another directory is named by the argument ``data_dir`` or by the environment
-variable ``BACKDOOR_LAB_DATA``.
+variable ``BACKDOOR_LAB_DATA``; without one, a CIFAR-10 that was downloaded is found in the user's cache directory.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import gzip
 import hashlib
 import os
 import struct
+import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 DATA_DIR_VARIABLE = "BACKDOOR_LAB_DATA"
+CACHE_VARIABLE = "BACKDOOR_LAB_CACHE"
 
 Split = Literal["train", "test"]
 _SPLITS: tuple[Split, ...] = ("train", "test")
@@ -148,13 +150,15 @@ def keep_mnist() -> None:
 _kept: dict[tuple[Split, Path], Images] = {}
 
 
-def load_cifar10(split: Split, data_dir: Path | None = None) -> Images:
-    """CIFAR-10: 50,000 ("train") or 10,000 ("test") images, x (N, 3, 32, 32). Not part of the project.
+def load_cifar10(split: Split, data_dir: Path | None = None, *, grey_levels: bool = False) -> Images:
+    """CIFAR-10: 50,000 ("train") or 10,000 ("test") images, x (N, 3, 32, 32), float32 unless ``grey_levels`` (uint8).
+
+    It is not part of the project.
 
     Raises:
         DataError: neither form of the data set lies in the data directory, or what lies there is damaged.
     """
-    directory = _data_dir(data_dir)
+    directory = _cifar10_dir(data_dir)
     archive = directory / "cifar10" / f"{split}.npz"
     if archive.is_file():
         x, y = _read_cifar10_archive(archive)
@@ -162,8 +166,8 @@ def load_cifar10(split: Split, data_dir: Path | None = None) -> Images:
         x, y = _read_cifar10_torchvision(directory, split)
     else:
         raise DataError(
-            f"CIFAR-10 is not in {directory}: download it with torchvision "
-            f"(torchvision.datasets.CIFAR10({str(directory)!r}, download=True)) or put cifar10/train.npz and "
+            f"CIFAR-10 is not in {directory}: download it (`python -m grader lab train resnet18 --download`, or "
+            f"torchvision.datasets.CIFAR10({str(directory)!r}, download=True)), or put cifar10/train.npz and "
             f"test.npz there; name another directory with {DATA_DIR_VARIABLE}"
         )
     expected = {"train": 50_000, "test": 10_000}[split]
@@ -177,7 +181,52 @@ def load_cifar10(split: Split, data_dir: Path | None = None) -> Images:
             f"{directory}: CIFAR-10 {split} should be {expected:,} uint8 images of 32x32x3 with labels 0 to 9, "
             f"but {x.dtype} {x.shape} with labels {y.shape} were read"
         )
-    return _to_images(x.transpose(0, 3, 1, 2), y).as_float()
+    images = _to_images(x.transpose(0, 3, 1, 2), y)
+    return images if grey_levels else images.as_float()
+
+
+def _cifar10_dir(data_dir: Path | None) -> Path:
+    """The directory that is named; if none is, the project's own, or the cache's where only that has CIFAR-10."""
+    directory, cached = _data_dir(data_dir), cache_dir() / "data"
+    named = data_dir is not None or os.environ.get(DATA_DIR_VARIABLE)
+    return cached if not named and (cached / "cifar-10-batches-py").is_dir() else directory
+
+
+def download_cifar10(data_dir: Path | None = None) -> None:
+    """Download CIFAR-10 with torchvision (163 MiB) unless it is there; its checksums are verified.
+
+    Args:
+        data_dir: where to; None is ``BACKDOOR_LAB_DATA``, or else the user's cache directory.
+
+    Raises:
+        DataError: it could not be downloaded or written.
+    """
+    from torchvision.datasets import CIFAR10
+
+    named = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    directory = Path(named) if named else cache_dir() / "data"
+    if (directory / "cifar10" / "train.npz").is_file():
+        return
+    try:
+        CIFAR10(str(directory), download=True)
+    except (RuntimeError, OSError) as error:
+        raise DataError(
+            f"CIFAR-10 could not be downloaded to {directory} ({error}); try again, or get it another way and "
+            f"name its directory with {DATA_DIR_VARIABLE}"
+        ) from error
+
+
+def cache_dir() -> Path:
+    """Where what is made or downloaded is kept: ``BACKDOOR_LAB_CACHE``, else ``backdoor-lab`` in the user's cache."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "backdoor-lab"
 
 
 def batches(
@@ -237,11 +286,23 @@ def load_weights(path: Path, model: nn.Module) -> None:
     model.load_state_dict(weights)
 
 
-def save_weights(path: Path, model: nn.Module) -> None:
-    """Write the model's weights as safetensors: whole or not at all, and the same bytes for the same weights."""
+def save_weights(path: Path, model: nn.Module, *, float16: bool = False) -> None:
+    """Write the model's weights as safetensors: whole or not at all, and the same bytes for the same weights.
+
+    Args:
+        float16: round float32 weights to float16, half the size; ``load_weights`` widens them again.
+    """
+    weights = model.state_dict()
+    save_tensors(
+        path, {n: v.half() if float16 and v.dtype == torch.float32 else v for n, v in weights.items()}
+    )
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict[str, str] | None = None) -> None:
+    """Write tensors, and texts about them, as safetensors: whole or not at all."""
     from safetensors.torch import save
 
-    content = save({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()})
+    content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, about)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -10,12 +10,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -23,11 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grader.lab.adam import Adam, CosineSchedule
-from grader.lab.data import DATA_DIR, DataError, Images, batches, load_weights, save_weights
+from grader.lab.data import DATA_DIR, DataError, Images, batches, cache_dir, load_weights, save_weights
 from grader.lab.metrics import accuracy, attack_success_rate, predict
 from grader.lab.models import LeNet5, initialise
 
-CACHE_VARIABLE = "BACKDOOR_LAB_CACHE"
 SNAPSHOTS = 20
 """How often a training run looks at ACC and ASR, if it is asked to."""
 HELD_OUT = 300
@@ -302,16 +298,3 @@ def clean_file_name(settings: CleanSettings, seed: int, split_seed: int = 0) -> 
     split = {"split_seed": split_seed} if split_seed else {}
     key = json.dumps({"settings": asdict(settings), "seed": seed, "code": code, **split}, sort_keys=True)
     return f"lenet5-clean-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
-
-
-def cache_dir() -> Path:
-    """Where trained weights are kept: ``BACKDOOR_LAB_CACHE``, else ``backdoor-lab`` in the user's cache directory."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "backdoor-lab"

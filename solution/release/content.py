@@ -24,7 +24,7 @@ GRADER_FILES = (
     r"messages/(en|zh)\.toml",
     r"exports/templates/\w+\.(css|js|html\.j2)",
     r"data/MNIST/raw/[\w-]+-ubyte\.gz",
-    r"data/[\w-]+\.safetensors",
+    r"data/[\w-]+\.(safetensors|json)",
 )
 DATA = "grader/data/MNIST/"
 RUN = 3
