@@ -155,7 +155,26 @@ INVISIBLE_TRIGGER = _part(
     core=True,
 )
 
-PARTS: tuple[Part, ...] = (INVISIBLE_TRIGGER,)
+FINE_PRUNING = _part(
+    "fine_pruning",
+    (
+        Function("rank_neurons", ("incoming", "activations", "rule")),
+        Function("prune_and_compress", ("w_in", "b_in", "w_out", "neurons")),
+    ),
+    (),
+)
+
+ACTIVATION_CLUSTERING = _part(
+    "activation_clustering",
+    (
+        Function("cluster_class", ("features", "seed")),
+        Function("flag_poisoned", ("features", "labels", "seed")),
+        Function("scramble_labels", ("labels", "flagged", "num_classes", "seed")),
+    ),
+    (),
+)
+
+PARTS: tuple[Part, ...] = (INVISIBLE_TRIGGER, FINE_PRUNING, ACTIVATION_CLUSTERING)
 
 
 @cache

@@ -82,6 +82,10 @@ class Grading:
         for run in self._runs.values():
             run.student.close()
 
+    def student(self, name: str) -> StudentModule:
+        """The file of one part, to call its functions for something else than a check."""
+        return self._runs[name].student
+
     def _student(self, part_: Part) -> StudentModule:
         return StudentModule(part_, self.submission.sources[part_.name], self._start_server, self.spec.limits)
 

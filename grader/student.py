@@ -150,6 +150,21 @@ class Returned:
             raise Finding("not_finite", count=1)
         return value
 
+    def items(self, count: int) -> tuple[Returned, ...]:
+        """The items of a returned tuple (or list), each to be read by ``tensor`` or ``number``.
+
+        Raises:
+            Finding: it is no tuple, or not of so many items.
+        """
+        if self.result.get("type") == "NoneType":
+            raise Finding("returned_none")
+        items = self.result.get("items")
+        if items is None:
+            raise Finding("not_a_tuple", expected=count, found=self._type())
+        if self.result["count"] != count or len(items) != count:
+            raise Finding("wrong_count", expected=count, found=int(self.result["count"]))
+        return tuple(Returned(item, self.arrays, (), None) for item in items)
+
     def _type(self) -> str:
         if "tensor" in self.result:
             return f"Tensor {self.arrays[self.result['tensor']].shape}"
@@ -347,11 +362,14 @@ def _decode_returned(frame: Frame) -> Returned:
         raise ValueError(frame.kind)
     states = tuple(_decode_state(item, frame.arrays) for item in frame.body["arguments"])
     error = frame.body.get("backward_error")
-    result = frame.body["result"]
-    for key in ("tensor", "number"):
-        if key in result:
-            frame.arrays[result[key]]
-    return Returned(dict(result), frame.arrays, states, None if error is None else str(error))
+    result = dict(frame.body["result"])
+    for described in (result, *result.get("items", ())):
+        for key in ("tensor", "number"):
+            if key in described:
+                frame.arrays[described[key]]
+    if "items" in result:
+        result["count"] = int(result["count"])
+    return Returned(result, frame.arrays, states, None if error is None else str(error))
 
 
 def _decode_state(item: Mapping[str, Any], arrays: tuple[np.ndarray, ...]) -> State:

@@ -115,7 +115,10 @@ def decode(header: bytes, payload: bytearray | np.ndarray) -> Frame:
         end = offset + count * dtype.itemsize
         if end > len(payload):
             raise WireError("the arrays are larger than the payload")
-        arrays.append(np.frombuffer(payload, dtype, count, offset).reshape(shape))
+        array = np.frombuffer(payload, dtype, count, offset).reshape(shape)
+        if dtype == np.bool_ and count and array.view(np.uint8).max() > 1:
+            raise WireError("a truth value is 0 or 1")
+        arrays.append(array)
         offset = end
     if offset != len(payload):
         raise WireError(f"{len(payload) - offset} bytes of the payload belong to no array")

@@ -36,6 +36,7 @@ from grader.optimizers import OPTIMIZERS
 from grader.wire import DTYPES, Channel, Frame, WireError
 
 MAX_TEXT = 2000
+MAX_ITEMS = 8  # of a returned tuple or list
 
 
 class StudentError(Exception):
@@ -224,9 +225,15 @@ def _describe_argument(value: Any, result: Any, out: list[np.ndarray]) -> dict[s
             "grad": None if value.grad is None else _append(out, value.grad),
             "is_leaf": value.is_leaf,
             "requires_grad": value.requires_grad,
-            "is_result": isinstance(result, torch.Tensor) and _shares_memory(value, result),
+            "is_result": any(_shares_memory(value, item) for item in _tensors(result)),
         }
     return {}
+
+
+def _tensors(result: Any) -> list[torch.Tensor]:
+    """The tensors among what was returned."""
+    items = tuple.__iter__(result) if isinstance(result, tuple) else (result,)
+    return [item for item in items if isinstance(item, torch.Tensor)]
 
 
 def _shares_memory(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -236,8 +243,8 @@ def _shares_memory(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
 
 
-def _describe(value: Any, out: list[np.ndarray]) -> dict[str, Any]:
-    """A returned value in a form that travels; what does not is named by its type."""
+def _describe(value: Any, out: list[np.ndarray], *, inside: bool = False) -> dict[str, Any]:
+    """A returned value in a form that travels, item by item where it is a tuple; what does not is named by its type."""
     if isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         if value.layout is not torch.strided or dtype not in DTYPES:
@@ -246,6 +253,14 @@ def _describe(value: Any, out: list[np.ndarray]) -> dict[str, Any]:
             "tensor": _append(out, value),
             "device": value.device.type,
             "requires_grad": value.requires_grad,
+        }
+    if isinstance(value, (tuple, list)) and not inside:
+        # as tuple and list have it: a subclass of the student's could bring its own iteration
+        items = list(tuple.__iter__(value) if isinstance(value, tuple) else list.__iter__(value))
+        return {
+            "items": [_describe(item, out, inside=True) for item in items[:MAX_ITEMS]],
+            "count": len(items),
+            "type": "tuple" if isinstance(value, tuple) else "list",
         }
     if value is None or isinstance(value, (bool, str)):
         return {"value": _shorten(value) if isinstance(value, str) else value, "type": type(value).__name__}

@@ -174,7 +174,7 @@ def styles() -> tuple[Style, ...]:
     return tuple(
         read_style(p, path)
         for p in PARTS
-        for path in sorted((TESTS / "styles" / p.name).iterdir())
+        for path in sorted((TESTS / "styles" / p.name).glob("*"))
         if path.is_dir()
     )
 

@@ -100,6 +100,19 @@ def values_named(check_id: str, finding: str) -> frozenset[str]:
     return placeholders(cause["got"]) | placeholders(cause.get("hint", ""))
 
 
+def common(finding: str, values: Mapping[str, Value], language: str) -> str:
+    """What came and the likely cause, of a finding that any check may have.
+
+    Raises:
+        MessageError: no such finding, or a value that its texts name is missing.
+    """
+    cause = _load(language)["findings"].get(finding)
+    if cause is None:
+        raise MessageError(f"{language}.toml has no text for the finding {finding!r} in common")
+    where = f"{language}.toml, {finding}"
+    return " ".join(_fill(cause[key], values, where) for key in ("got", "hint"))
+
+
 def is_finding(key: str) -> bool:
     """Whether any check may have this finding."""
     return key in _load(LANGUAGES[0])["findings"]
