@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from grader.experiments import attack, frontier, train
+from grader.experiments import alarms, attack, defend, frontier, matrix, train
 
-COMMANDS = (attack, frontier, train)
+COMMANDS = (attack, defend, matrix, alarms, frontier, train)
 
 
 def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

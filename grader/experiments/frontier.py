@@ -2,10 +2,13 @@
 
 For each epsilon of k grey levels and each seed, three backdoors of the same number of steps from the same clean model:
 
-- ``joint``: part 1's attack, trigger and model trained together, with a submission's functions;
+- ``joint``: part 1's attack, trigger and model trained together, with a submission's functions in the sandbox;
 - ``random``: a fixed random trigger, every pixel +epsilon or -epsilon; only the model is trained;
 - ``universal``: a universal perturbation of the clean model (Moosavi-Dezfooli et al. 2017, here targeted and by
   gradient); only the trigger is trained, and the model stays clean.
+
+A model that cannot see a trigger of one grey level yet stays where it answers "true class or target, even odds"
+whatever the image is. So the two that train a model begin with a larger epsilon, which then shrinks to k (``stages``).
 
 ACC and ASR are of images rounded to 8 bits: one grey level is the smallest change that an image file can hold.
 """
@@ -13,26 +16,25 @@ ACC and ASR are of images rounded to 8 bits: one grey level is the smallest chan
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
 from grader.experiments.common import ExperimentProblem, StepProgress, guarded, steps
-from grader.outcome import write_whole
+from grader.experiments.tables import Row, read_rows, write_rows
 
 if TYPE_CHECKING:
     from grader.lab.data import Images
+    from grader.lab.models import LeNet5
     from grader.lab.triggers.backdoor import Backdoor
     from grader.spec import Spec
 
 COLUMNS = ("method", "grey_levels", "seed", "steps", "acc", "asr", "clean_acc")
 METHODS = ("joint", "random", "universal")
 LEAST_ASR, LARGEST_DROP = 0.99, 0.002
-Row = dict[str, str]
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,7 +66,7 @@ def _run(options: argparse.Namespace) -> None:
         raise ExperimentProblem("seeds and steps are 1 or more, grey levels 1 to 255")
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "frontier.csv"
-    rows = read_rows(path)
+    rows = read_rows(path, COLUMNS)
     wanted = [
         (method, level, seed)
         for level in sorted(set(options.levels), reverse=True)
@@ -75,88 +77,162 @@ def _run(options: argparse.Namespace) -> None:
         key = (method, str(level), str(seed), str(options.steps))
         if key not in {tuple(row[c] for c in COLUMNS[:4]) for row in rows}:
             rows.append(_one(method, level, seed, options.steps, options.submission))
-            _write(path, rows)
+            write_rows(path, COLUMNS, rows)
     shown = [row for row in rows if row["steps"] == str(options.steps)]
     print(table(shown))
-    _plot(shown, options.out / "frontier.png")
+    draw(shown, options.out / "frontier.png")
 
 
 def _one(method: str, level: int, seed: int, count: int, submission: Path | None) -> Row:
     from grader.lab.data import load_mnist
     from grader.lab.metrics import accuracy, predict
     from grader.lab.training import clean_start
-    from grader.lab.triggers.backdoor import measure
+    from grader.lab.triggers.backdoor import rates
     from grader.spec import load_spec
 
-    test = load_mnist("test", grey_levels=True)
-    spec = spec_for(load_spec(), level, seed, count)
-    part = spec.invisible_trigger
-    train = load_mnist("train", grey_levels=True)
-    clean = clean_start(part.clean, part.clean_seed, train)
-    with steps(f"{method} {level}/255 seed {seed}") as progress:
-        backdoor = _train(method, spec, train, submission, progress)
-    measured = measure(backdoor, test)
-    return {
-        "method": method,
-        "grey_levels": str(level),
-        "seed": str(seed),
-        "steps": str(count),
-        "acc": f"{measured.acc.value:.4f}",
-        "asr": f"{measured.asr.value:.4f}",
-        "clean_acc": f"{accuracy(predict(clean, test.x), test.y).value:.4f}",
-    }
-
-
-def spec_for(public: Spec, level: int, seed: int, count: int) -> Spec:
-    """The public spec with another epsilon, seed and number of steps; delta's steps shrink with epsilon."""
+    train, test = (load_mnist(split, grey_levels=True) for split in ("train", "test"))
+    public = load_spec()
     part = public.invisible_trigger
+    clean = clean_start(part.clean, part.clean_seed, train)
+    clean_acc = accuracy(predict(clean, test.x), test.y)
+    plan = [Stage(level, count, 0.0)] if method == "universal" else stages(level, count)
+    specs = [spec_for(public, seed, stage) for stage in plan]
+    with steps(f"{method} {level}/255 seed {seed}") as progress:
+        train_it = _joint if method == "joint" else _without_joint
+        acc, asr = rates(
+            train_it(method, specs, clean, train, submission, _over_stages(progress, plan)), test
+        )
+    return {
+        "method": method, "grey_levels": str(level), "seed": str(seed), "steps": str(count),
+        "acc": f"{acc.value:.4f}", "asr": f"{asr.value:.4f}", "clean_acc": f"{clean_acc.value:.4f}",
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training with one epsilon, in grey levels, and learning rates of its own."""
+
+    grey_levels: float
+    steps: int
+    model_learning_rate: float
+
+
+def stages(level: int, count: int) -> list[Stage]:
+    """``count`` steps in all: with 4, 2 and 1.5 grey levels as long as these are more than ``level``, then with it."""
+    larger = [
+        Stage(levels, round(share * count), rate)
+        for levels, share, rate in ((4.0, 1 / 8, 8e-3), (2.0, 1 / 6, 6e-3), (1.5, 1 / 6, 4e-3))
+        if levels > level
+    ]
+    rest = count - sum(stage.steps for stage in larger)
+    return [*larger, Stage(level, rest, 4e-3 if larger else 8e-3)]
+
+
+def spec_for(public: Spec, seed: int, stage: Stage) -> Spec:
+    """The public spec with the stage's epsilon, rates and number of steps; delta's steps shrink with epsilon."""
+    part = public.invisible_trigger
+    epsilon = stage.grey_levels / 255
     attack = dataclasses.replace(
-        part.attack, steps=count, model_learning_rate=4e-3, delta_learning_rate=level / 255 / 2
+        part.attack,
+        steps=stage.steps,
+        model_learning_rate=stage.model_learning_rate,
+        delta_learning_rate=epsilon / 4,
     )
     return dataclasses.replace(
         public,
         seed=seed,
         limits=dataclasses.replace(public.limits, run_seconds=3600, cpu_seconds=7200),
-        invisible_trigger=dataclasses.replace(part, epsilon=level / 255, attack=attack),
+        invisible_trigger=dataclasses.replace(part, epsilon=epsilon, attack=attack),
     )
 
 
-def _train(
-    method: str, spec: Spec, train: Images, submission: Path | None, progress: StepProgress
+def _over_stages(progress: StepProgress, plan: Sequence[Stage]) -> StepProgress:
+    """Progress of all stages, told by one stage after the other."""
+    total, seen = sum(stage.steps for stage in plan), 0
+
+    def told(done: int, of: int, loss: float) -> None:
+        nonlocal seen
+        seen += 1
+        progress(seen, total, loss)
+
+    return told
+
+
+def _joint(
+    method: str,
+    specs: Sequence[Spec],
+    model: LeNet5,
+    train: Images,
+    submission: Path | None,
+    progress: StepProgress,
 ) -> Backdoor:
-    from grader.experiments.attack import invisible
-    from grader.lab.training import clean_start
+    """Stage after stage with the submission's steps; delta goes on from where the stage before left it."""
+    import torch
+
+    from grader.contract import INVISIBLE_TRIGGER
+    from grader.grading import Grading
+    from grader.lab.training import train_backdoor
+    from grader.lab.triggers.backdoor import Backdoor
+    from grader.lab.triggers.invisible import Perturbation
+    from grader.outcome import Status
+    from grader.parts.invisible_trigger_attack import ChildStepper
+    from grader.parts.run import PartRun
+    from grader.settings import ASSIGNMENT, UsageProblem
+    from grader.student import Finding
+    from grader.submission import SubmissionError
+
+    part = specs[-1].invisible_trigger
+    try:
+        grading = Grading(submission or ASSIGNMENT, specs[0])
+    except SubmissionError as error:
+        raise UsageProblem(str(error)) from error
+    delta = torch.zeros(1, *train.x.shape[1:])
+    generator = torch.Generator().manual_seed(specs[0].seed)
+    with grading:
+        for check in INVISIBLE_TRIGGER.checks:
+            if not check.is_outcome and (found := grading.outcome(check.id)).status is not Status.PASSED:
+                raise ExperimentProblem(f"the submission's attack does not run: {found.got} {found.hint}")
+        for spec in specs:
+            own = spec.invisible_trigger
+            torch.set_num_threads(spec.threads.parent)
+            run = PartRun(spec, grading.student(INVISIBLE_TRIGGER.name), 0)
+            try:
+                stepper = ChildStepper(run, start=delta.clamp(-own.epsilon, own.epsilon))
+                train_backdoor(model, stepper, train, own.attack, generator, progress=progress)
+            except Finding as finding:
+                raise ExperimentProblem(f"the submission's attack does not run: {finding.key}") from finding
+            delta = stepper.delta.clone()
+    return Backdoor(model.eval(), Perturbation(delta, part.epsilon), part.target)
+
+
+def _without_joint(
+    method: str,
+    specs: Sequence[Spec],
+    model: LeNet5,
+    train: Images,
+    submission: Path | None,
+    progress: StepProgress,
+) -> Backdoor:
+    """The trigger alone, or the model alone."""
+    import torch
+
     from grader.lab.triggers import fixed
+    from grader.lab.triggers.invisible import Perturbation
 
-    if method == "joint":
-        return invisible(submission, spec, progress)
-    part = spec.invisible_trigger
-    model = clean_start(part.clean, part.clean_seed, train)
-    train_fixed: Callable[..., Backdoor] = fixed.random_trigger if method == "random" else fixed.universal
-    return train_fixed(model, train, part.target, part.epsilon, part.attack, spec.seed, progress=progress)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The runs so far; none where there is no file.
-
-    Raises:
-        ExperimentProblem: the file has other columns.
-    """
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ExperimentProblem(f"{path} is not a table of this command; name another --out")
-        return list(reader)
-
-
-def _write(path: Path, rows: Sequence[Row]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue())
+    generator = torch.Generator().manual_seed(specs[0].seed)
+    part = specs[-1].invisible_trigger
+    if method == "universal":
+        return fixed.universal(
+            model, train, part.target, part.epsilon, part.attack, generator, progress=progress
+        )
+    signs = fixed.random_perturbation(tuple(train.x.shape[1:]), 1.0, generator).delta
+    for spec in specs:
+        own = spec.invisible_trigger
+        trigger = Perturbation(own.epsilon * signs, own.epsilon)
+        found = fixed.plant(
+            model.train(), train, trigger, own.target, own.attack, generator, progress=progress
+        )
+    return found
 
 
 def reaches(row: Row) -> bool:
@@ -187,21 +263,16 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _plot(rows: Sequence[Row], path: Path) -> None:
-    from grader.lab.plots import plot_rates
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """ASR and what it costs in ACC, against epsilon: ``frontier.png``."""
+    from grader.experiments.pictures import plot_frontier
 
-    series = {
-        method: [
-            (
-                int(level),
-                [float(r["asr"]) for r in rows if r["method"] == method and r["grey_levels"] == level],
-            )
-            for level in sorted({r["grey_levels"] for r in rows if r["method"] == method}, key=int)
-        ]
-        for method in METHODS
-    }
-    plot_rates(
-        {name: points for name, points in series.items() if points},
-        path, x_label="epsilon, in grey levels of 255", y_label="ASR after rounding to 8 bits",
-        title="How small may the trigger be? Means over seeds, bars from lowest to highest", goal=LEAST_ASR,
-    )  # fmt: skip
+    levels = sorted({int(row["grey_levels"]) for row in rows})
+    series: dict[str, list[tuple[int, list[float], list[float]]]] = {}
+    for method in METHODS:
+        for level in levels:
+            group = [r for r in rows if r["method"] == method and r["grey_levels"] == str(level)]
+            if group:
+                drops = [float(r["clean_acc"]) - float(r["acc"]) for r in group]
+                series.setdefault(method, []).append((level, [float(r["asr"]) for r in group], drops))
+    plot_frontier(series, path, least_asr=LEAST_ASR, largest_drop=LARGEST_DROP)

@@ -57,18 +57,23 @@ class Attack:
 
 
 class ChildStepper:
-    """The ``Stepper`` of ``train_backdoor`` that asks the child, and checks what it says."""
+    """The ``Stepper`` of ``train_backdoor`` that asks the child, and checks what it says.
 
-    def __init__(self, run: PartRun) -> None:
+    Args:
+        start: delta to begin with, (1, 1, 28, 28), within epsilon; zeros unless given.
+    """
+
+    def __init__(self, run: PartRun, *, start: Tensor | None = None) -> None:
         self._run = run
         self._spec = run.spec.invisible_trigger
         self._deadline = time.monotonic() + run.spec.limits.run_seconds
         self._rng = np.random.default_rng(secrets.randbits(128))  # which steps are audited must not be known
-        self._shadow = torch.zeros(1, 1, 28, 28, requires_grad=True)
+        start = torch.zeros(1, 1, 28, 28) if start is None else start.detach().clone()
+        self._shadow = start.requires_grad_()
         settings: dict[str, Any] = {"lr": self._spec.attack.delta_learning_rate}
         self._shadow_optimizer = Adam([self._shadow], **settings)
         self._double = audited_model(LeNet5())
-        self._returned_delta = np.zeros((1, 1, 28, 28), np.float32)
+        self._returned_delta = start.detach().numpy().copy()
         self.step = 0
         self.audited = 0
         self._audit_at = 0

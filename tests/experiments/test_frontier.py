@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grader.__main__ import main
-from grader.experiments.frontier import COLUMNS, reaches, read_rows, table
+from grader.experiments.frontier import COLUMNS, draw, reaches, stages, table
+from grader.experiments.tables import read_rows
 from grader.isolation import ROOT
 
 
@@ -30,16 +31,42 @@ def test_the_table_counts_seeds() -> None:
     assert len(lines) == 4
 
 
+def test_epsilon_shrinks_to_the_one_asked_for() -> None:
+    assert [s.grey_levels for s in stages(1, 2800)] == [4, 2, 1.5, 1]
+    assert [s.grey_levels for s in stages(3, 2800)] == [4, 3]
+    assert [s.grey_levels for s in stages(8, 2800)] == [8]
+    for level in (1, 2, 3, 4, 8):
+        assert sum(s.steps for s in stages(level, 1001)) == 1001
+
+
+def test_the_figure_is_drawn(tmp_path: Path) -> None:
+    draw(
+        [row(m, k, s, 0.98, 0.9) for m in ("joint", "random") for k in (1, 8) for s in (1, 2)],
+        tmp_path / "f.png",
+    )
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_stubs_have_no_frontier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--submission", str(ROOT / "assignment"), "--levels", "1", "--seeds", "1", "--steps", "8"]
+    assert main(["lab", "frontier", "--out", str(tmp_path), *options, "--methods", "joint"]) == 2
+    assert "does not run" in capsys.readouterr().err
+
+
 def test_a_run_that_is_there_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["lab", "frontier", "--out", str(tmp_path), "--submission", str(ROOT / "solution"), "--levels", "8",
-               "--seeds", "1", "--steps", "2"]  # fmt: skip
-    assert main([*options, "--methods", "random", "universal"]) == 0
+    options = ["lab", "frontier", "--out", str(tmp_path), "--submission", str(ROOT / "solution"), "--levels", "2",
+               "--seeds", "1", "--steps", "8"]  # fmt: skip
+    assert main(options) == 0
     first = (tmp_path / "frontier.csv").read_bytes()
-    assert main([*options, "--methods", "random", "universal"]) == 0
+    assert main(options) == 0
     assert (tmp_path / "frontier.csv").read_bytes() == first
-    assert [r["method"] for r in read_rows(tmp_path / "frontier.csv")] == ["random", "universal"]
+    assert [r["method"] for r in read_rows(tmp_path / "frontier.csv", COLUMNS)] == [
+        "joint",
+        "random",
+        "universal",
+    ]
     assert (tmp_path / "frontier.png").exists()
-    assert "| universal | 8/255 |" in capsys.readouterr().out
+    assert "| universal | 2/255 |" in capsys.readouterr().out
 
 
 def test_bad_input_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

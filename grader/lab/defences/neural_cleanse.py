@@ -65,6 +65,10 @@ class Reversed:
     indices: np.ndarray
     flagged: tuple[int, ...]
 
+    def rank(self, label: int) -> int:
+        """1 for the class of the smallest mask, and so on."""
+        return 1 + int((self.norms < self.norms[label]).sum())
+
 
 def neural_cleanse(
     model: nn.Module,

@@ -45,7 +45,7 @@ def entropies(
         inputs: (n, C, H, W) float32 in [0, 1]; overlays: (m, C, H, W), clean images to choose from.
 
     Returns:
-        (n,): 0 where every answer is certain, log2(classes) where none says anything.
+        (n,), on the CPU: 0 where every answer is certain, log2(classes) where none says anything.
 
     Raises:
         ValueError: fewer overlays than ``count``, or another shape than the inputs'.
@@ -64,7 +64,7 @@ def entropies(
         log_p = logits.log_softmax(1)
         found.append(-(log_p.exp() * log_p).sum(1).mean() / torch.log(torch.tensor(2.0)))
     model.train(training)
-    return torch.stack(found)
+    return torch.stack(found).cpu()
 
 
 def strip(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from grader.lab.data import DataError, Images, load_weights, save_weights, to_float
@@ -27,6 +28,10 @@ class Backdoor:
     model: LeNet5
     trigger: Trigger
     target: int
+
+    def to(self, device: torch.device | str) -> Backdoor:
+        """Model and trigger on that device; they are moved, not copied."""
+        return Backdoor(self.model.to(device), self.trigger.to(device), self.target)
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,17 @@ class Measured:
     ssim: float
 
 
+def put_on(trigger: Trigger, images: Images) -> Tensor:
+    """Triggered copies as an image file would hold them: uint8 grey levels, (N, C, H, W)."""
+    triggered = torch.empty(images.x.shape, dtype=torch.uint8, device=images.x.device)
+    for chosen in torch.arange(len(images)).split(500):
+        triggered[chosen] = (to_8bit(trigger(to_float(images.x[chosen]))) * 255).round().to(torch.uint8)
+    return triggered
+
+
 def rates(backdoor: Backdoor, test: Images) -> tuple[Rate, Rate]:
     """ACC and ASR alone, of images rounded to 8 bits."""
-    triggered = predict(backdoor.model, test.x, trigger=lambda x: to_8bit(backdoor.trigger(x)))
+    triggered = predict(backdoor.model, put_on(backdoor.trigger, test))
     acc = accuracy(predict(backdoor.model, test.x), test.y)
     return acc, attack_success_rate(triggered, test.y, backdoor.target)
 
@@ -110,7 +123,8 @@ def load_backdoor(directory: Path, triggers: Mapping[str, type[Trigger]]) -> Bac
         if not (type(target) is int and 0 <= target <= 9):
             raise ValueError(f"the target is {target!r}")
         trigger = kind.from_tensors(load_file(directory / "trigger.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        trigger(torch.zeros(1, 1, 28, 28))  # a trigger for other images is found here, with the file's name
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{directory}: not a backdoored model ({error}); {remedy}") from error
     model = LeNet5()
     load_weights(directory / "model.safetensors", model)

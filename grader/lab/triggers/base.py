@@ -43,6 +43,10 @@ class Trigger(ABC):
             ValueError: a tensor is missing or has another shape.
         """
 
+    def to(self, device: torch.device | str) -> Self:
+        """This trigger on that device; a trigger with networks moves them, others follow the images anyway."""
+        return self
+
     def __call__(self, images: Tensor) -> Tensor:
         """``apply`` on a batch whose form is checked, without gradients.
 

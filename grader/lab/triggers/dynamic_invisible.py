@@ -39,6 +39,10 @@ class GeneratedPerturbation(Trigger):
     def apply(self, images: Tensor) -> Tensor:
         return (images + self.epsilon * torch.tanh(self.generator(images))).clamp(0, 1)
 
+    def to(self, device: torch.device | str) -> Self:
+        self.generator.to(device)
+        return self
+
     @property
     def budget(self) -> str:
         return f"Linf {self.epsilon * 255:.3g}/255, another change on every image"

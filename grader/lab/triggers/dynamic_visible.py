@@ -36,6 +36,11 @@ class MaskedPattern(Trigger):
     def __init__(self, mask: Generator, pattern: Generator) -> None:
         self.mask, self.pattern = mask, pattern
 
+    def to(self, device: torch.device | str) -> Self:
+        self.mask.to(device)
+        self.pattern.to(device)
+        return self
+
     def masks(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) in [0, 1]; steep, so that a pixel is in or out."""
         return torch.sigmoid(10 * self.mask(images))
@@ -75,12 +80,12 @@ class Settings:
     """
 
     density: float = 0.032
-    attack_share: float = 0.25
-    cross_share: float = 0.25
-    diversity: float = 1.0
+    attack_share: float = 0.4
+    cross_share: float = 0.3
+    diversity: float = 0.1
     batch_size: int = 128
     mask_steps: int = 250
-    steps: int = 1500
+    steps: int = 2000
     mask_rate: float = 5e-3
     pattern_rate: float = 5e-3
     classifier_rate: float = 3e-3

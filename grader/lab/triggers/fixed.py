@@ -13,26 +13,33 @@ from grader.lab.data import Images, batches
 from grader.lab.models import LeNet5
 from grader.lab.training import AttackSettings
 from grader.lab.triggers.backdoor import Backdoor, Progress
+from grader.lab.triggers.base import Trigger
 from grader.lab.triggers.invisible import Perturbation
 
 
-def random_trigger(
+def random_perturbation(shape: tuple[int, ...], epsilon: float, generator: torch.Generator) -> Perturbation:
+    """Every pixel of delta is +epsilon or -epsilon, at random; ``shape`` is an image's, (C, H, W)."""
+    signs = torch.randint(0, 2, (1, *shape), generator=generator) * 2 - 1
+    return Perturbation(epsilon * signs, epsilon)
+
+
+def plant(
     model: LeNet5,
     train: Images,
+    trigger: Trigger,
     target: int,
-    epsilon: float,
     settings: AttackSettings,
-    seed: int,
+    generator: torch.Generator,
     *,
     progress: Progress | None = None,
 ) -> Backdoor:
-    """Every pixel of delta is +epsilon or -epsilon, at random and for good; ``model`` is trained on both terms."""
-    generator = torch.Generator().manual_seed(seed)
-    signs = torch.randint(0, 2, (1, *train.x.shape[1:]), generator=generator) * 2 - 1
-    trigger = Perturbation(epsilon * signs, epsilon)
-    optimizer = Adam(
-        model.parameters(), settings.model_learning_rate, (settings.model_beta1, settings.model_beta2)
-    )
+    """Train ``model`` in place on both terms; the trigger stays as it is.
+
+    Args:
+        generator: gives the order of the images.
+    """
+    betas = (settings.model_beta1, settings.model_beta2)
+    optimizer = Adam(model.parameters(), settings.model_learning_rate, betas)
     schedule = CosineSchedule(optimizer, settings.steps)
     for step, (x, y) in enumerate(batches(train, settings.batch_size, generator, settings.steps), start=1):
         model.zero_grad()
@@ -52,12 +59,11 @@ def universal(
     target: int,
     epsilon: float,
     settings: AttackSettings,
-    seed: int,
+    generator: torch.Generator,
     *,
     progress: Progress | None = None,
 ) -> Backdoor:
     """delta minimises the triggered term alone; ``model`` stays as it is (a targeted universal perturbation)."""
-    generator = torch.Generator().manual_seed(seed)
     delta = torch.zeros(1, *train.x.shape[1:], requires_grad=True)
     optimizer = Adam([delta], settings.delta_learning_rate)
     schedule = CosineSchedule(optimizer, settings.steps)

@@ -55,7 +55,7 @@ def poison(
         raise ValueError(
             f"a poison ratio of {ratio} asks for {count} images; there are {len(others)} of other classes"
         )
-    chosen = others[torch.randperm(len(others), generator=generator)[:count]]
+    chosen = others[torch.randperm(len(others), generator=generator)[:count].to(others.device)]
     x = (
         (to_8bit(to_float(train.x)) * 255).to(torch.uint8)
         if train.x.dtype != torch.uint8
@@ -65,7 +65,7 @@ def poison(
         x[part] = (to_8bit(trigger(to_float(x[part]))) * 255).round().to(torch.uint8)
     y = train.y.clone()
     y[chosen] = target
-    poisoned = torch.zeros(len(train), dtype=torch.bool)
+    poisoned = torch.zeros(len(train), dtype=torch.bool, device=train.x.device)
     poisoned[chosen] = True
     return PoisonedSet(Images(x, y), poisoned)
 
