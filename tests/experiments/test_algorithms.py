@@ -61,6 +61,6 @@ def test_nonsense_is_said(tmp_path: Path):
     (tmp_path / "fine_pruning.py").write_text(text)
     with (
         of_submission("fine_pruning", tmp_path) as algorithm,
-        pytest.raises(ExperimentProblem, match="rank_neurons of fine_pruning.py: .*float32.*int64"),
+        pytest.raises(ExperimentProblem, match=r"rank_neurons of fine_pruning.py: .*float32.*int64"),
     ):
         algorithm.rank_neurons(torch.ones(3, 2), torch.ones(4, 3), "dormant")
