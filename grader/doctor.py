@@ -65,13 +65,17 @@ def reads_nothing_else():
 
 def writes_nothing():
     folders = ("/", "/tmp", "/dev", "/dev/shm", "/var/tmp", os.path.expanduser("~"), os.getcwd(), sys.prefix, {root!r})
-    return all(refused(lambda p=folder: write(p + "/backdoor-lab-probe")) for folder in folders)
+    files = ("/proc/sys/kernel/core_pattern", "/proc/1/mem", "/proc/self/oom_score_adj")
+    return (all(refused(lambda p=folder: write(p + "/backdoor-lab-probe")) for folder in folders)
+            and all(refused(lambda p=path: open(p, "r+b").close()) for path in files)
+            and refused(lambda: os.chmod("/dev/null", 0o666)))
 
 def starts_no_process():
     return refused(os.fork) and refused(lambda: subprocess.run([sys.executable, "-c", ""]))
 
 def sees_no_other_process():
-    return len([name for name in os.listdir("/proc") if name.isdigit()]) <= 3 and refused(lambda: os.kill(1, 0))
+    return len([name for name in os.listdir("/proc") if name.isdigit()]) <= 3 and refused(lambda: os.kill(1, 0)) \\
+        and refused(lambda: os.sched_setaffinity(1, {{0}}))
 
 def has_no_network():
     names = os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []

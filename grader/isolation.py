@@ -119,20 +119,12 @@ def _bubblewrap(mounts: Sequence[str]) -> list[str]:
         *("--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"),
         *_system_mounts(),
         *mounts,
-        # /dev and / are tmpfs of half the memory: read-only once everything is in its place
-        *(
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-            "--remount-ro",
-            "/dev",
-            "--remount-ro",
-            "/",
-            "--chdir",
-            "/",
-            "--",
-        ),
+        *("--proc", "/proc", "--dev", "/dev"),
+        # Read-only once everything is in its place. / and /dev are tmpfs of half the memory. /proc is a way out where
+        # root starts the sandbox, since root's files are its own then (/proc/sys/kernel/core_pattern); and the
+        # launcher, which has no system call filter, could be rewritten through /proc/1/mem.
+        *("--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/"),
+        *("--chdir", "/", "--"),
     ]
 
 

@@ -2,11 +2,13 @@
 
 bubblewrap (``sandbox.py``) takes away the file system, the network and the other processes; this module takes away
 what is left, from inside: limits on memory, CPU time and open files, and a seccomp filter that refuses new processes,
-signals, sockets, tracing, namespaces and kernel interfaces that no student code needs. The filter holds under the plain
-``process`` isolation too, on Linux for x86-64 and aarch64.
+signals, sockets, tracing, namespaces, changes to other processes' limits and priorities and to files' owners and modes,
+and kernel interfaces that no student code needs. The filter holds under the plain ``process`` isolation too, on Linux
+for x86-64 and aarch64.
 
-Not covered: the filter lists what is refused, so a system call that it does not name is let through, and files are
-bubblewrap's business alone: without it, student code reads whatever the user can read.
+Not covered: the filter lists what is refused, so an old system call that it does not name is let through (those newer
+than the list are refused), and files are bubblewrap's business alone: without it, student code reads whatever the user
+can read. The number of threads is watched by ``nursery.py``.
 """
 
 from __future__ import annotations
@@ -79,8 +81,49 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "semget": (64, 190),
     "mq_open": (240, 180),
     "personality": (135, 92),
+    # What changes a process of the same user, as the nursery is, and those that it will fork for others.
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    # What changes a device's file, which is the machine's own.
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "lchown": (94, None),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    # What a user has only so many of, on the whole machine.
+    "io_setup": (206, 0),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
+    "memfd_secret": (447, 447),
+    "syslog": (103, 116),
 }
-_CLONE, _CLONE3 = (56, 220), (435, 435)
+_FIRST_UNKNOWN = 470  # calls that are newer than this list
+_CLONE, _CLONE3, _PRLIMIT = (56, 220), (435, 435), (302, 261)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
@@ -178,6 +221,7 @@ def _filter_program(machine: str) -> bytes:
     ]
     if machine == "x86_64":  # the x32 calls are the same ones under other numbers
         rows += [(_JUMP_GREATER_EQUAL, 0, 1, 0x40000000), (_RETURN, 0, 0, refuse)]
+    rows += [(_JUMP_GREATER_EQUAL, 0, 1, _FIRST_UNKNOWN), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     # Without clone3 the C library falls back to clone, whose flags a filter can read.
     rows += [(_JUMP_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     for numbers in _REFUSED.values():
@@ -185,6 +229,11 @@ def _filter_program(machine: str) -> bytes:
         if number is not None:
             rows += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, refuse)]
     rows += [
+        (_JUMP_EQUAL, 0, 4, _PRLIMIT[column]),
+        (_LOAD, 0, 0, _OFFSET_FIRST_ARGUMENT),
+        (_JUMP_EQUAL, 0, 1, 0),  # its own limits, and not another process's
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, refuse),
         (_JUMP_EQUAL, 0, 3, _CLONE[column]),
         (_LOAD, 0, 0, _OFFSET_FIRST_ARGUMENT),
         (_JUMP_BITS, 1, 0, _CLONE_THREAD),  # a new thread is welcome, a new process is not

@@ -8,13 +8,15 @@ Not covered: the workers of one nursery share its pid namespace, so one can see 
 
 Control messages are single JSON objects, strictly question and answer: ``start`` (with two descriptors: the worker's
 socket and the pipe for what it prints) -> ``{"pid"}``; ``cpu`` -> ``{"seconds", "queued"}``; ``wait`` and ``end`` ->
-``{"status"}`` as ``os.waitpid`` gives it, or null while the worker runs.
+``{"status"}`` as ``os.waitpid`` gives it, or null while the worker runs, and ``{"threads"}``, whether it was ended
+because it had started too many.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -29,6 +31,9 @@ from grader import worker
 from grader.lockdown import Limits, die_with_parent, hide_memory
 
 MAX_MESSAGE = 4096
+MAX_THREADS = 256
+"""Threads of one worker. No limit of the kernel's holds for root, so they are counted, and a bomb is ended."""
+_LOOK_SECONDS = 0.05
 
 
 def main(descriptor: int) -> None:
@@ -42,10 +47,38 @@ def main(descriptor: int) -> None:
     control = socket.socket(fileno=descriptor)
     control.sendall(b'{"ready": true}')
     while True:
+        _watch(control)
         message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE, 2)
         if not message:  # the parent is gone
             os.kill(0, signal.SIGKILL)
         control.sendall(json.dumps(_answer(json.loads(message), descriptors, control)).encode())
+
+
+_running: set[int] = set()
+_bombs: set[int] = set()
+
+
+def _watch(control: socket.socket) -> None:
+    """Wait for the next question, and meanwhile end every worker that has started too many threads."""
+    while not select.select([control], [], [], _LOOK_SECONDS if _running else None)[0]:
+        _end_bombs()
+
+
+def _end_bombs() -> None:
+    for pid in _running - _bombs:
+        fields = _stat(pid)
+        if fields is not None and int(fields[17]) > MAX_THREADS:
+            _bombs.add(pid)
+            os.kill(pid, signal.SIGKILL)  # not reaped yet, so this is still the worker's
+
+
+def _reap(pid: int, options: int = 0) -> int | None:
+    """The wait status of a worker, None while it runs (with WNOHANG)."""
+    found, status = os.waitpid(pid, options)
+    if not found:
+        return None
+    _running.discard(pid)
+    return status
 
 
 def _answer(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> dict[str, Any]:
@@ -55,20 +88,28 @@ def _answer(question: dict[str, Any], descriptors: list[int], control: socket.so
         return {"seconds": _cpu_seconds(question["pid"]), "queued": _queued_seconds(question["pid"])}
     if question["do"] == "end":
         os.kill(question["pid"], signal.SIGKILL)
-        return {"status": os.waitpid(question["pid"], 0)[1]}
+        return {"status": _reap(question["pid"])}
     deadline = time.monotonic() + question["seconds"]
     while True:
-        pid, status = os.waitpid(question["pid"], os.WNOHANG)
-        if pid or time.monotonic() > deadline:
-            return {"status": status if pid else None}
+        status = _reap(question["pid"], os.WNOHANG)
+        if status is not None or time.monotonic() > deadline:
+            return {"status": status, "threads": question["pid"] in _bombs}
+        _end_bombs()
         time.sleep(0.005)
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of ``/proc/PID/stat`` from the third on; None where the system does not say."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
 
 
 def _cpu_seconds(pid: int) -> float | None:
     """CPU time that a worker has used, over all its threads; None where the system does not say."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    fields = _stat(pid)
+    if fields is None:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -87,6 +128,8 @@ def _fork(question: dict[str, Any], descriptors: list[int], control: socket.sock
     if pid:
         os.close(channel)
         os.close(output)
+        _running.add(pid)
+        _bombs.discard(pid)  # the number may have been an earlier one's
         return pid
     try:
         control.close()

@@ -128,10 +128,13 @@ class Nursery:
         question = {"do": "start", "limits": asdict(limits), "threads": threads}
         return int(self._ask(question, seconds, (channel, output))["pid"])
 
-    def wait(self, pid: int, seconds: float) -> int | None:
-        """The wait status of a worker that ended, or None if it still runs after so many seconds."""
-        status: int | None = self._ask({"do": "wait", "pid": pid, "seconds": seconds}, seconds + 10)["status"]
-        return status
+    def wait(self, pid: int, seconds: float) -> tuple[int | None, bool]:
+        """The wait status of a worker that ended, or None if it still runs after so many seconds.
+
+        And whether it was ended for the number of its threads.
+        """
+        answer = self._ask({"do": "wait", "pid": pid, "seconds": seconds}, seconds + 10)
+        return answer["status"], answer["threads"]
 
     def usage(self, pid: int) -> tuple[float | None, float | None]:
         """CPU time of a worker, and how long it had to wait for a processor; None where the system does not say."""
@@ -285,10 +288,12 @@ class ChildServer:
 
     def _why_gone(self, error: WireError) -> ChildFailure:
         """Tell a child that ended from one that wrote something unreadable."""
-        status = self._nursery.wait(self._pid, 0.5)
+        status, threads = self._nursery.wait(self._pid, 0.5)
         if status is None:
             return ChildFailure("protocol", {"message": str(error)})
         self._pid = 0
+        if threads:
+            return ChildFailure("thread_limit")
         if os.WIFEXITED(status):
             return ChildFailure("crashed", {"how": f"exit status {os.WEXITSTATUS(status)}"})
         if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import re
 import tomllib
 import types
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ class Thresholds:
     acc: float
     asr: float
     untriggered_rate: float
+
+
+_FRACTION = re.compile(r"[0-9]{1,9}(?:/[0-9]{1,9}|\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def load_spec(path: Path = PUBLIC_SPEC) -> Spec:
         data = tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError(f"{path}: not a TOML file: {error}") from error
     if data.pop("schema", None) != SCHEMA:
         raise SpecError(f'{path}: the first key must be schema = "{SCHEMA}"')
@@ -150,6 +154,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         kind = next(k for k in kind.__args__ if k is not type(None))
     if kind is float and isinstance(value, str):
         return _fraction(value, where)
+    if type(value) is int and abs(value) >= 2**63:
+        raise SpecError(f"{where} is too large a number")
     if kind is float and type(value) is int:
         return float(value)
     if kind == tuple[str, ...]:
@@ -166,6 +172,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 def _fraction(text: str, where: str) -> float:
     """A number written as a fraction: "8/255" is eight grey levels."""
     try:
+        if _FRACTION.fullmatch(text) is None:
+            raise ValueError(text)
         return float(Fraction(text))
     except (ValueError, ZeroDivisionError):
         raise SpecError(f'{where} must be a number or a fraction such as "8/255", not {text!r}') from None

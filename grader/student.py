@@ -163,7 +163,7 @@ class Returned:
             raise Finding("not_a_tuple", expected=count, found=self._type())
         if self.result["count"] != count or len(items) != count:
             raise Finding("wrong_count", expected=count, found=int(self.result["count"]))
-        return tuple(Returned(item, self.arrays, (), None) for item in items)
+        return tuple(Returned(dict(item), self.arrays, (), None) for item in items)
 
     def _type(self) -> str:
         if "tensor" in self.result:
@@ -231,7 +231,7 @@ class StudentModule:
         limit = self._limits.call_seconds if seconds is None else seconds
         answer = self._ask("call", body, arrays, seconds=limit, blame=function)
         try:
-            return _decode_returned(answer)
+            return _decode_returned(answer, arguments)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise Finding("protocol", message="an answer in another form") from None
 
@@ -313,7 +313,9 @@ class StudentModule:
 
     def _raised(self, body: Mapping[str, Any], *, loading: bool) -> Finding:
         kind, message = str(body.get("type", "")), str(body.get("message", ""))
-        line = body.get("line") if type(body.get("line")) is int else None
+        line = body.get("line")
+        if type(line) is not int or not 0 < line <= self._source.text.count("\n") + 1:
+            line = None
         todo = message.removeprefix("TODO(").split(")")[0]
         if kind == "NotImplementedError" and todo in {f.name for f in self._part.functions}:
             return Finding("not_implemented", todo=todo, line=line)
@@ -357,31 +359,48 @@ def _encode(argument: Argument, arrays: list[np.ndarray]) -> dict[str, Any]:
     return {"value": argument}
 
 
-def _decode_returned(frame: Frame) -> Returned:
+def _decode_returned(frame: Frame, arguments: Sequence[Argument]) -> Returned:
+    """The answer to a call with these arguments.
+
+    Raises:
+        Finding: a gradient has another shape than what it is the gradient of.
+        LookupError, TypeError, ValueError, AttributeError: it is no such answer.
+    """
     if frame.kind != "returned":
         raise ValueError(frame.kind)
-    states = tuple(_decode_state(item, frame.arrays) for item in frame.body["arguments"])
+    described = frame.body["arguments"]
+    states = tuple(_decode_state(i, frame.arrays, a) for i, a in zip(described, arguments, strict=True))
     error = frame.body.get("backward_error")
     result = dict(frame.body["result"])
-    for described in (result, *result.get("items", ())):
-        for key in ("tensor", "number"):
-            if key in described:
-                frame.arrays[described[key]]
-    if "items" in result:
-        result["count"] = int(result["count"])
+    for value in (result, *(dict(item) for item in result.get("items", ()))):
+        if "tensor" in value:
+            frame.arrays[value["tensor"]]
+        if "number" in value:
+            frame.arrays[value["number"]].reshape(())
+    if "items" in result and type(result["count"]) is not int:
+        raise TypeError(result["count"])
     return Returned(result, frame.arrays, states, None if error is None else str(error))
 
 
-def _decode_state(item: Mapping[str, Any], arrays: tuple[np.ndarray, ...]) -> State:
-    flags = {k: bool(v) for k, v in item.items() if isinstance(v, bool)}
-    if "parameters" in item:
+def _decode_state(item: Mapping[str, Any], arrays: tuple[np.ndarray, ...], argument: Argument) -> State:
+    flags = {k: v for k, v in item.items() if isinstance(v, bool)}
+    if isinstance(argument, ModelArgument):
+        parameters = {name: arrays[item["parameters"][name]] for name in argument.parameters}
+        indices = {name: item["gradients"][name] for name in argument.parameters}
         return State(
-            parameters={n: arrays[i] for n, i in item["parameters"].items()},
-            gradients={n: None if i is None else arrays[i] for n, i in item["gradients"].items()},
+            parameters=parameters,
+            gradients={n: _gradient(i, arrays, argument.parameters[n].shape) for n, i in indices.items()},
             flags=flags,
         )
-    if "tensor" in item:
-        return State(
-            arrays[item["tensor"]], None if item["grad"] is None else arrays[item["grad"]], flags=flags
-        )
+    if isinstance(argument, TensorArgument):
+        gradient = _gradient(item["grad"], arrays, argument.array.shape)
+        return State(arrays[item["tensor"]], gradient, flags=flags)
     return State(flags=flags)
+
+
+def _gradient(index: int | None, arrays: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray | None:
+    if index is None:
+        return None
+    if arrays[index].shape != shape:
+        raise Finding("wrong_shape", expected=str(shape), found=str(arrays[index].shape))
+    return arrays[index]

@@ -11,7 +11,7 @@ from grader.audit import objective
 from grader.lab.data import batches, load_mnist
 from grader.lab.models import LeNet5
 from grader.lab.training import CleanSettings, clean_start
-from grader.parts.invisible_trigger_attack import ChildStepper
+from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.spec import load_spec
 from tests.audit_power import Moment, chance, lies, spread
 

@@ -38,6 +38,51 @@ def writes():
               os.path.dirname(os.__file__) + "/x", "/proc/self/mem2"]
     return [attempt(lambda p=p: write(p)) for p in places].__repr__()
 
+def reopen(path, mode):
+    with open(path, mode):
+        return "opened"
+
+def machine():
+    # where root starts the sandbox, root's files are the sandbox's own
+    values = ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/overcommit_memory", "/proc/self/oom_score_adj",
+              "/proc/1/mem", "/proc/1/oom_score_adj", "/proc/2/timerslack_ns", "/proc/self/mem"]
+    found = [attempt(lambda p=p: reopen(p, "r+b")) for p in values]
+    for device in ("null", "zero", "random", "urandom", "tty", "ptmx"):
+        path = "/dev/" + device
+        found.append(attempt(lambda p=path: os.chmod(p, os.stat(p).st_mode & 0o777)))
+        found.append(attempt(lambda p=path: os.chown(p, 65534, 65534)))
+        found.append(attempt(lambda p=path: os.utime(p)))
+    return repr(found)
+
+def others():
+    # 2 is the nursery, which forks the next student's worker
+    return repr([attempt(action) for action in (
+        lambda: resource.prlimit(2, resource.RLIMIT_NOFILE, (5, 5)),
+        lambda: resource.prlimit(1, resource.RLIMIT_CPU, (1, 1)),
+        lambda: os.sched_setaffinity(2, {0}),
+        lambda: os.setpriority(os.PRIO_PROCESS, 2, 19),
+        lambda: os.sched_setscheduler(2, os.SCHED_IDLE, os.sched_param(0)),
+        lambda: open("/proc/2/mem", "rb"),
+        lambda: open("/proc/2/environ", "rb").read(),
+        lambda: os.listdir("/proc/2/root"),
+    )])
+
+def syscalls():
+    # memfd_create, io_uring_setup, userfaultfd, pidfd_open, inotify_init1, one that does not exist yet
+    libc = ctypes.CDLL(None, use_errno=True)
+    numbers = {"x86_64": (319, 425, 323, 434, 294, 900), "aarch64": (279, 425, 282, 434, 26, 900)}[os.uname().machine]
+    return repr([libc.syscall(number, 0, 0, 0, 0, 0, 0) for number in numbers])
+
+def bomb():
+    # threads without Python's part, which would soon use up the address space
+    libc, attributes = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_attr_init(attributes)
+    libc.pthread_attr_setstacksize(attributes, ctypes.c_size_t(16384))
+    for _ in range(30_000):
+        handle = ctypes.c_ulong()
+        libc.pthread_create(ctypes.byref(handle), attributes, ctypes.cast(libc.pause, ctypes.c_void_p), None)
+    time.sleep(60)
+
 def root(): return repr(sorted(os.listdir("/")))
 def environment(): return repr(dict(os.environ)) + open("/proc/1/environ").read() + open("/proc/self/environ").read()
 def processes(): return repr([p for p in os.listdir("/proc") if p.isdigit()])
@@ -117,6 +162,18 @@ def child() -> Iterator[ChildServer]:
 def test_nothing_can_be_written(child: ChildServer) -> None:
     found = eval(call(child, "writes"), {})  # noqa: S307 our own list of strings
     assert all(item.startswith("refused") for item in found), found
+
+
+def test_nothing_of_the_machine_can_be_changed(child: ChildServer) -> None:
+    found = eval(call(child, "machine"), {})  # noqa: S307 our own list of strings
+    assert len(found) == 25
+    assert all(item.startswith("refused") for item in found), found
+
+
+def test_other_processes_limits_and_priorities_stay(child: ChildServer) -> None:
+    found = eval(call(child, "others"), {})  # noqa: S307 our own list of strings
+    assert all(item.startswith("refused") for item in found), found
+    assert eval(call(child, "syscalls"), {}) == [-1] * 6  # noqa: S307 our own list of numbers
 
 
 def test_the_file_system_is_an_allow_list(child: ChildServer) -> None:
@@ -213,6 +270,18 @@ def test_cpu_time_is_limited_even_where_wall_time_is_not() -> None:
     with pytest.raises(ChildFailure) as caught:
         call(child, "spin", seconds=60)
     assert caught.value.finding == "cpu_limit"
+    child.close()
+
+
+@needs_bubblewrap
+def test_a_bomb_of_threads_is_ended_and_the_next_worker_is_well() -> None:
+    child = start("bubblewrap")
+    with pytest.raises(ChildFailure) as caught:
+        call(child, "bomb", seconds=20)
+    assert caught.value.finding == "thread_limit"
+    child.close()
+    child = start("bubblewrap")
+    assert call(child, "thread") == "ran"
     child.close()
 
 

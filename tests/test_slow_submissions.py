@@ -9,7 +9,7 @@ import pytest
 from grader.grading import Grading
 from grader.isolation import ROOT
 from grader.outcome import Outcome, Status
-from grader.parts.invisible_trigger_attack import ChildStepper, MachineTooBusy
+from grader.parts.invisible_trigger_steps import ChildStepper, MachineTooBusy
 from grader.sandbox import Usage
 from grader.spec import Spec, load_spec
 from grader.student import Finding

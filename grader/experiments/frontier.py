@@ -175,7 +175,7 @@ def _joint(
     from grader.lab.triggers.backdoor import Backdoor
     from grader.lab.triggers.invisible import Perturbation
     from grader.outcome import Status
-    from grader.parts.invisible_trigger_attack import ChildStepper
+    from grader.parts.invisible_trigger_steps import ChildStepper
     from grader.parts.run import PartRun
     from grader.settings import ASSIGNMENT, UsageProblem
     from grader.student import Finding

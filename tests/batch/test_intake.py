@@ -12,7 +12,7 @@ import pytest
 from grader.batch import intake
 from grader.batch.intake import FILENAMES, Entry, identical, is_login, take_class
 from grader.submission import MAX_SOURCE, read_submission
-from tests.fuzz_intake import fuzz
+from tests.fuzz.intake import fuzz
 
 CORE = FILENAMES[0]
 

@@ -40,7 +40,7 @@ from grader.lab.metrics import accuracy, attack_success_rate, predict
 from grader.lab.models import LeNet5
 from grader.lab.training import AttackSettings, LocalStepper, Stepper, clean_start, train_backdoor
 from grader.outcome import write_whole
-from grader.parts.invisible_trigger_attack import ChildStepper
+from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.spec import Spec, load_spec
 from tests.bench import usual_course_code
 

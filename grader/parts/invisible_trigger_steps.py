@@ -1,0 +1,216 @@
+"""The steps of part 1's training: asks the child for each, and checks what it says. What comes back is a claim:
+
+- delta is replayed on a shadow copy of its optimiser; the shadow is what ACC and ASR are measured with, and another
+  delta than the child's is a mismatch;
+- the gradients of randomly chosen steps are audited by finite differences (``grader/audit.py``). That takes time, which
+  the child could notice and lie for the rest of the block, so the question is asked when the block is over.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from grader.audit import Verdict, audited_model, check_delta_gradient, check_gradients
+from grader.lab.adam import Adam
+from grader.lab.models import LeNet5
+from grader.parts.run import PartRun
+from grader.student import Finding
+
+FLOAT32_ROUNDING = 1e-6
+"""Tolerance of the epsilon bound, in pixel units: clamping to float32(epsilon) may exceed epsilon by 4e-9 at 1."""
+SHADOW_TOLERANCE = 1e-6
+"""Largest accepted difference of the child's delta from the shadow's, in pixel units."""
+
+
+class MachineTooBusy(Exception):
+    """Training did not end in time, and the student's code is not the reason: a grader error."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step as it was, to be audited later: the point, the batch, and the gradients that came back."""
+
+    number: int
+    parameters: Tensor
+    delta: Tensor
+    x: Tensor
+    y: Tensor
+    gradient: Tensor
+    delta_gradient: Tensor
+
+
+class ChildStepper:
+    """The ``Stepper`` of ``train_backdoor`` that asks the child, and checks what it says.
+
+    Args:
+        start: delta to begin with, (1, 1, 28, 28), within epsilon; zeros unless given.
+    """
+
+    def __init__(self, run: PartRun, *, start: Tensor | None = None) -> None:
+        self._run = run
+        self._spec = run.spec.invisible_trigger
+        self._deadline = time.monotonic() + run.spec.limits.run_seconds
+        self._rng = np.random.default_rng(secrets.randbits(128))  # which steps are audited must not be known
+        start = torch.zeros(1, 1, 28, 28) if start is None else start.detach().clone()
+        self._shadow = start.requires_grad_()
+        settings: dict[str, Any] = {"lr": self._spec.attack.delta_learning_rate}
+        self._shadow_optimizer = Adam([self._shadow], **settings)
+        self._double = audited_model(LeNet5())
+        self._returned_delta = start.detach().numpy().copy()
+        self.step = 0
+        self.audited = 0
+        self._audit_at = 0
+        self._chosen: _Step | None = None
+        self.largest_error = 0.0
+        body = {"model": "lenet5", "sizes": {}, "target": self._spec.target, "epsilon": self._spec.epsilon,
+                "optimizer": "adam", "settings": settings}  # fmt: skip
+        run.student.begin_attack(body, self._returned_delta)
+
+    @property
+    def delta(self) -> Tensor:
+        return self._shadow.detach()
+
+    @property
+    def child_delta(self) -> Tensor:
+        """The delta that the child returned last."""
+        return torch.from_numpy(self._returned_delta.copy())
+
+    def poison_step(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
+        if time.monotonic() > self._deadline:
+            self._too_slow()
+        self.step += 1
+        parameters = list(model.parameters())
+        flat = torch.cat([p.detach().reshape(-1) for p in parameters])
+        answer = self._run.student.attack_step(flat.numpy(), x.contiguous().numpy(), y.numpy())
+        loss, gradient, delta_gradient, self._returned_delta = read_step(
+            answer.body, answer.arrays, len(flat)
+        )
+        for p, g in zip(parameters, gradient.split([p.numel() for p in parameters]), strict=True):
+            p.grad = g.view(p.shape).contiguous(memory_format=torch.preserve_format)
+        self._shadow.grad = delta_gradient
+        # copied in every step, so that a chosen one takes no longer than another
+        step = _Step(
+            self.step, flat, self._shadow.detach().clone(), x, y, gradient.clone(), delta_gradient.clone()
+        )
+        if self._is_audited():
+            self._chosen = step
+        if self._chosen is not None and self._ends_block():
+            self._audit(self._chosen)
+            self._chosen = None
+        return loss
+
+    def _too_slow(self) -> None:
+        """A busy machine must not cost points: blame the student's code only for most of the time, be it that it
+        computed or that it slept. What it waited for a processor, and what this process took, is the machine's.
+        """
+        limit = self._run.spec.limits.run_seconds
+        usage = self._run.student.usage()
+        if usage is not None and max(usage.cpu, usage.asked - usage.queued) < limit / 2:
+            raise MachineTooBusy(
+                f"training took over {limit:.0f} s: the student's code had {usage.asked:.0f} s to answer, waited "
+                f"{usage.queued:.0f} s of them for a processor, and used {usage.cpu:.0f} s of CPU"
+            )
+        raise Finding("timeout", seconds=limit)
+
+    def delta_step(self) -> None:
+        self._shadow_optimizer.step()
+        with torch.no_grad():
+            self._shadow.clamp_(-self._spec.epsilon, self._spec.epsilon)
+        difference = np.abs(self._shadow.detach().numpy() - self._returned_delta).max()
+        if not bool(difference <= SHADOW_TOLERANCE):
+            finding = self._mismatch("delta_mismatch", self.step)
+            # No later step builds on the last delta; whether it is in the ball is the bound's own question.
+            if self.step < self._spec.attack.steps or is_bounded(self.child_delta, self._spec.epsilon):
+                raise finding
+
+    def _block(self) -> int:
+        return round(1 / self._spec.audit_share)
+
+    def _is_audited(self) -> bool:
+        """One random step in each block of 1 / audit_share steps: who lies for two blocks is asked while lying."""
+        if self._spec.audit_share == 0:
+            return False
+        position = (self.step - 1) % self._block()
+        if position == 0:
+            self._audit_at = int(self._rng.integers(self._block()))
+        return position == self._audit_at
+
+    def _ends_block(self) -> bool:
+        return self.step % self._block() == 0 or self.step == self._spec.attack.steps
+
+    def _audit(self, step: _Step) -> None:
+        self.audited += 1
+        threads = self._run.spec.threads
+        torch.set_num_threads(threads.child)  # the child waits meanwhile
+        try:
+            verdicts = self._check(step)
+        finally:
+            torch.set_num_threads(threads.parent)
+        self.largest_error = max(self.largest_error, *(v.error / v.tolerance for v in verdicts))
+        if not all(verdict.agrees for verdict in verdicts):
+            raise self._mismatch("audit_mismatch", step.number)
+
+    def _check(self, step: _Step) -> tuple[Verdict, Verdict]:
+        """The model's gradients and delta's: who lies in one of them is asked about that one, too."""
+        sizes = [p.numel() for p in self._double.parameters()]
+        gradients = {}
+        with torch.no_grad():
+            pieces = zip(
+                self._double.named_parameters(),
+                step.parameters.split(sizes),
+                step.gradient.split(sizes),
+                strict=True,
+            )
+            for (name, mine), values, gradient in pieces:
+                mine.copy_(values.view(mine.shape))
+                gradients[name] = gradient.view(mine.shape)
+        point = (self._double, step.delta.double(), (step.x.double(), step.y), self._spec.target)
+        return (
+            check_gradients(*point, gradients=gradients, rng=self._rng),
+            check_delta_gradient(*point, gradient=step.delta_gradient, rng=self._rng),
+        )
+
+    def _mismatch(self, key: str, step: int) -> Finding:
+        """A returned step is not a step of the objective: no outcome, and a person should look."""
+        values: dict[str, Any] = {"steps": [step], "mismatches": 1, "audited": max(1, self.audited)}
+        self._run.review.append((key, values))
+        return Finding(key, **values)
+
+
+def is_bounded(delta: Tensor, epsilon: float) -> bool:
+    """Finite, and within the ball but for rounding."""
+    return bool(torch.isfinite(delta).all() and (delta.abs() <= epsilon + FLOAT32_ROUNDING).all())
+
+
+def read_step(
+    body: Mapping[str, Any], arrays: tuple[np.ndarray, ...], size: int
+) -> tuple[float, Tensor, Tensor, np.ndarray]:
+    """Loss, flat gradient, delta's gradient and delta of one step, after their form was checked."""
+    missing = body.get("missing")
+    if not isinstance(missing, list):
+        raise Finding("protocol", message="a step says which gradients are missing")
+    if missing:
+        raise Finding(
+            "exception", type="RuntimeError", message=f"no gradient in {', '.join(map(str, missing))}"[:200]
+        )
+    forms = (("float64", ()), ("float32", (size,)), ("float32", (1, 1, 28, 28)), ("float32", (1, 1, 28, 28)))
+    if len(arrays) != len(forms):
+        raise Finding("protocol", message="a step has four arrays")
+    for array, (dtype, shape) in zip(arrays, forms, strict=True):
+        if array.dtype.name != dtype:
+            raise Finding("wrong_dtype", expected=dtype, found=array.dtype.name)
+        if array.shape != shape:
+            raise Finding("wrong_shape", expected=str(shape), found=str(array.shape))
+        # a squared gradient must still be finite in Adam
+        if not bool((np.abs(array) < 1e15).all()):
+            raise Finding("not_finite", count=int((~(np.abs(array) < 1e15)).sum()))
+    loss, gradient, delta_gradient, delta = arrays
+    return float(loss), torch.from_numpy(gradient), torch.from_numpy(delta_gradient), delta
