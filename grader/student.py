@@ -360,16 +360,11 @@ def _encode(argument: Argument, arrays: list[np.ndarray]) -> dict[str, Any]:
 
 
 def _decode_returned(frame: Frame, arguments: Sequence[Argument]) -> Returned:
-    """The answer to a call with these arguments.
-
-    Raises:
-        Finding: a gradient has another shape than what it is the gradient of.
-        LookupError, TypeError, ValueError, AttributeError: it is no such answer.
-    """
+    """Raises Finding where a gradient has another shape than its tensor, and many errors where this is no answer."""
     if frame.kind != "returned":
         raise ValueError(frame.kind)
-    described = frame.body["arguments"]
-    states = tuple(_decode_state(i, frame.arrays, a) for i, a in zip(described, arguments, strict=True))
+    pairs = zip(frame.body["arguments"], arguments, strict=True)
+    states = tuple(_decode_state(item, frame.arrays, argument) for item, argument in pairs)
     error = frame.body.get("backward_error")
     result = dict(frame.body["result"])
     for value in (result, *(dict(item) for item in result.get("items", ()))):
@@ -386,12 +381,9 @@ def _decode_state(item: Mapping[str, Any], arrays: tuple[np.ndarray, ...], argum
     flags = {k: v for k, v in item.items() if isinstance(v, bool)}
     if isinstance(argument, ModelArgument):
         parameters = {name: arrays[item["parameters"][name]] for name in argument.parameters}
-        indices = {name: item["gradients"][name] for name in argument.parameters}
-        return State(
-            parameters=parameters,
-            gradients={n: _gradient(i, arrays, argument.parameters[n].shape) for n, i in indices.items()},
-            flags=flags,
-        )
+        sent = argument.parameters.items()
+        gradients = {n: _gradient(item["gradients"][n], arrays, p.shape) for n, p in sent}
+        return State(parameters=parameters, gradients=gradients, flags=flags)
     if isinstance(argument, TensorArgument):
         gradient = _gradient(item["grad"], arrays, argument.array.shape)
         return State(arrays[item["tensor"]], gradient, flags=flags)
