@@ -155,6 +155,20 @@ INVISIBLE_TRIGGER = _part(
     core=True,
 )
 
+CLEAN_LABEL = _part(
+    "clean_label",
+    (
+        Function("forward_step", ("features", "poison", "target_features", "step_size")),
+        Function("backward_step", ("forward", "base", "step_size", "beta")),
+        Function("choose_bases", ("candidate_features", "target_features", "count")),
+        Function(
+            "craft_poisons",
+            ("features", "bases", "target_features", "step_size", "beta", "iterations", "epsilon"),
+        ),
+    ),
+    (),
+)
+
 FINE_PRUNING = _part(
     "fine_pruning",
     (
@@ -174,7 +188,7 @@ ACTIVATION_CLUSTERING = _part(
     (),
 )
 
-PARTS: tuple[Part, ...] = (INVISIBLE_TRIGGER, FINE_PRUNING, ACTIVATION_CLUSTERING)
+PARTS: tuple[Part, ...] = (INVISIBLE_TRIGGER, CLEAN_LABEL, FINE_PRUNING, ACTIVATION_CLUSTERING)
 
 
 @cache
