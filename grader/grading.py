@@ -10,18 +10,19 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grader import __version__, messages, secrecy
-from grader.contract import PARTS, Check, Part, check, max_bonus, max_score, part
+from grader import __version__, leaderboard, messages, secrecy
+from grader.contract import INVISIBLE_TRIGGER, PARTS, Check, Part, check, max_bonus, max_score, part
 from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
-from grader.outcome import Location, Outcome, Reason, Report, Status
+from grader.outcome import ChallengeResult, Location, Outcome, Reason, Report, Status
 from grader.parts import invisible_trigger, invisible_trigger_attack, invisible_trigger_update  # noqa: F401 registers its checks
 from grader.parts.run import CheckFunction, PartRun, Progress
 from grader.sandbox import ChildServer, LocalServer, StepServer
-from grader.spec import Spec
+from grader.spec import Spec, load_spec
 from grader.student import Finding, StudentModule
 from grader.submission import Submission, read_submission
 
@@ -67,6 +68,7 @@ class Grading:
         self._device = device
         self._started = time.perf_counter()
         self._outcomes: dict[str, Outcome] = {}
+        self._challenge: ChallengeResult | None = None
         entropy = secrets.randbits(64) if entropy is None else entropy
         pictures = None if spec.hidden else report_directory
         self._runs = {p.name: PartRun(spec, self._student(p), entropy, progress, pictures) for p in PARTS}
@@ -125,10 +127,36 @@ class Grading:
 
     def report(self, parts: Iterable[str] | None = None) -> Report:
         """Run every check of these parts (default: all) and put the results together."""
-        for name in parts or self._runs:
+        names = list(parts or self._runs)
+        for name in names:
             for check_ in part(name).checks:
                 self.outcome(check_.id)
+        if INVISIBLE_TRIGGER.name in names:
+            self.challenge()
         return self.report_finished()
+
+    def challenge(self) -> ChallengeResult | None:
+        """Run the leaderboard entry, once; None where the student does not take part or the spec has none.
+
+        Beside a hidden spec it runs under the public one, so that its numbers can be shown.
+        """
+        source = self.submission.challenge
+        if source is None or self.spec.challenge.max_steps == 0:
+            return None
+        if self._challenge is None:
+            shown = replace(load_spec(), threads=self.spec.threads) if self.spec.hidden else self.spec
+            self._challenge = leaderboard.enter(
+                source, shown, self.language, lacking=self._lacking, start=self._start_challenge
+            )
+        return self._challenge
+
+    def _lacking(self) -> str | None:
+        return next((c for c in leaderboard.NEEDS if self.outcome(c).status is not Status.PASSED), None)
+
+    def _start_challenge(self, spec: Spec) -> PartRun:
+        """A run of part 1 in a fresh step server; a reason for a person to look at it is one for the submission."""
+        run = self._runs[INVISIBLE_TRIGGER.name]
+        return PartRun(spec, self._student(INVISIBLE_TRIGGER), run.entropy, run.progress, review=run.review)
 
     @property
     def complete(self) -> bool:
@@ -161,6 +189,7 @@ class Grading:
             seconds=0.0 if hidden else round(time.perf_counter() - self._started, 2),
             metrics={} if hidden else {n: dict(run.metrics) for n, run in self._runs.items() if run.metrics},
             tables={} if hidden else {n: dict(run.tables) for n, run in self._runs.items() if run.tables},
+            challenge=self._challenge,
             pictures={f"{n}.{k}": v for n, run in self._runs.items() for k, v in run.pictures.items()},
         )
 

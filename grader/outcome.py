@@ -78,6 +78,27 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class ChallengeResult:
+    """What came of a leaderboard entry: no points, and no influence on the score.
+
+    Attributes:
+        status: ``ranked``, ``missed`` (trained, but the goal was not reached), ``unusable`` (the file, or the functions
+            that it needs) or ``error`` (the grader's own).
+        text: the same in the words that the student reads.
+        grey_levels: the entry's epsilon times 255; steps: of its training; None where the file could not be read.
+        asr: of triggered images rounded to 8 bits; acc_drop: below the clean start; shares in [0, 1], None where
+            nothing was measured.
+    """
+
+    status: str
+    text: str
+    grey_levels: int | None = None
+    steps: int | None = None
+    asr: float | None = None
+    acc_drop: float | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that is known of one graded submission.
 
@@ -90,6 +111,7 @@ class Report:
         isolation: ``bubblewrap``, ``process`` (limited subprocess, no security claim) or ``none`` (``--in-process``).
         tables: part -> name -> rows of numbers by column, what a single number cannot say.
         pictures: ``PART.NAME`` of what they show -> file names of the PNGs written beside the report.
+        challenge: the leaderboard entry; None without one.
     """
 
     grader_version: str
@@ -109,6 +131,7 @@ class Report:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     tables: dict[str, dict[str, list[dict[str, float]]]] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
+    challenge: ChallengeResult | None = None
 
     @property
     def status(self) -> str:
@@ -153,7 +176,9 @@ class Report:
         rest = {k: v for k, v in data.items() if k not in ("schema", "status", "score", "bonus")}
         try:
             checks = tuple(_outcome_from_json(item) for item in rest.pop("checks"))
-            report = cls(checks=checks, **{**rest, "review": tuple(rest["review"])})
+            entry = rest.pop("challenge", None)
+            challenge = None if entry is None else ChallengeResult(**entry)
+            report = cls(checks=checks, challenge=challenge, **{**rest, "review": tuple(rest["review"])})
             totals = {"status": report.status, "score": report.score, "bonus": report.bonus}
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"damaged report: {error}") from error

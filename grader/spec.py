@@ -84,6 +84,25 @@ class InvisibleTriggerSpec:
 
 
 @dataclass(frozen=True)
+class ChallengeSpec:
+    """The leaderboard of ``challenge.toml``. Of a hidden spec only ``max_steps = 0`` counts, see ``leaderboard.py``.
+
+    Attributes:
+        max_steps: the budget of training steps; 0 where there is no leaderboard.
+        max_grey_levels: the largest epsilon that may enter, in grey levels.
+        least_asr: of images rounded to 8 bits, a share.
+        largest_acc_drop: below the clean start's ACC, a share: 0.002 are 0.2 points.
+        training_seconds: the time limit of the training.
+    """
+
+    max_steps: int
+    max_grey_levels: int
+    least_asr: float
+    largest_acc_drop: float
+    training_seconds: float
+
+
+@dataclass(frozen=True)
 class Spec:
     """One grading's settings.
 
@@ -100,6 +119,7 @@ class Spec:
     limits: LimitSettings
     threads: ThreadSettings
     invisible_trigger: InvisibleTriggerSpec
+    challenge: ChallengeSpec
     hash: str = ""
 
     def with_seed(self, seed: int) -> Spec:
@@ -199,6 +219,14 @@ def _check_ranges(spec: Spec) -> None:
            "rationale_only must name checks of the contract", repr(pattern)) for pattern in spec.rationale_only),
         *((0 <= v <= 1, f"invisible_trigger.{k} must be in [0, 1]", v) for k, v in shares.items()),
         *((v > 0, f"{k} must be positive", v) for k, v in positive.items() if not isinstance(v, str)),
+        (spec.challenge.max_steps >= 0, "challenge.max_steps must not be negative", spec.challenge.max_steps),
+        (1 <= spec.challenge.max_grey_levels <= 255, "challenge.max_grey_levels must be 1 to 255",
+         spec.challenge.max_grey_levels),
+        (0 <= spec.challenge.least_asr <= 1, "challenge.least_asr must be in [0, 1]", spec.challenge.least_asr),
+        (0 <= spec.challenge.largest_acc_drop <= 1, "challenge.largest_acc_drop must be in [0, 1]",
+         spec.challenge.largest_acc_drop),
+        (spec.challenge.training_seconds > 0, "challenge.training_seconds must be positive",
+         spec.challenge.training_seconds),
         (part.attack.batch_size <= 2048, "invisible_trigger.attack.batch_size must be at most 2048",
          part.attack.batch_size),
     ]  # fmt: skip

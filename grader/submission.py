@@ -1,7 +1,8 @@
 """Intake of a submission: the one named ``.py`` file of each part, read as bytes and nothing else.
 
 Only regular files with the contract's names are read, through a descriptor that neither follows a link nor waits on a
-pipe, up to a size limit. Nothing is imported, compiled or parsed here: that happens in the step server.
+pipe, up to a size limit. Nothing is imported or compiled here: that happens in the step server. The leaderboard entry
+beside them, ``challenge.toml``, is data.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import hashlib
 import os
 import re
 import stat
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.contract import PARTS, Part
 
 MAX_SOURCE = 256 * 1024  # bytes; a whole part is about 6 KiB
+CHALLENGE = "challenge.toml"
+MAX_CHALLENGE = 16 * 1024  # bytes; a dozen lines
 
 
 class SubmissionError(Exception):
@@ -71,17 +75,20 @@ class Submission:
     """The files of one student.
 
     Attributes:
-        hash: SHA-256 over the parts' file names and contents; equal work has an equal hash.
+        sources: by part.
+        challenge: the leaderboard entry, or None for who does not take part.
+        hash: SHA-256 over the file names and contents; equal work has an equal hash.
     """
 
     directory: Path
     sources: dict[str, Source]
+    challenge: Source | None = None
 
     @property
     def hash(self) -> str:
         digest = hashlib.sha256()
-        for name in sorted(self.sources):
-            source = self.sources[name]
+        entered = {} if self.challenge is None else {CHALLENGE: self.challenge}
+        for name, source in [*sorted(self.sources.items()), *entered.items()]:
             digest.update(f"{name}\0{source.problem}\0{len(source.content)}\0".encode())
             digest.update(source.content)
         return digest.hexdigest()
@@ -95,10 +102,22 @@ def read_submission(directory: Path) -> Submission:
     """
     if not directory.is_dir():
         raise SubmissionError(f"{directory}: no such folder; name the folder that holds {PARTS[0].filename}")
-    return Submission(directory, {part.name: _read_source(directory / part.filename) for part in PARTS})
+    sources = {part.name: _read_source(directory / part.filename) for part in PARTS}
+    challenge = _read_source(directory / CHALLENGE, MAX_CHALLENGE)
+    return Submission(directory, sources, challenge if _is_entered(challenge) else None)
 
 
-def _read_source(path: Path) -> Source:
+def _is_entered(challenge: Source) -> bool:
+    """Whether the student takes part: not with ``enabled = false``. A file that cannot be read is told about."""
+    try:
+        return (
+            challenge.problem != "missing_file" and tomllib.loads(challenge.text).get("enabled") is not False
+        )
+    except (ValueError, RecursionError):
+        return True
+
+
+def _read_source(path: Path, largest: int = MAX_SOURCE) -> Source:
     name = path.name
     flags = (
         os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -114,9 +133,9 @@ def _read_source(path: Path) -> Source:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return Source(path, problem="not_regular", values={"file": name})
-        content = file.read(MAX_SOURCE + 1)
-    if len(content) > MAX_SOURCE:
-        return Source(path, problem="too_large", values={"file": name, "limit": MAX_SOURCE // 1024})
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        return Source(path, problem="too_large", values={"file": name, "limit": largest // 1024})
     if not content.strip():
         return Source(path, problem="empty_file", values={"file": name})
     try:

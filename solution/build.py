@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grader.contract import PARTS, Part
+from grader.submission import CHALLENGE
 from solution.handouts import feedback_example, function_points, make_handout, points_table, training_loop
 from solution.notebooks import FILENAME as REPORT
 from solution.notebooks import make_report
@@ -47,6 +48,7 @@ def generate(root: Path, parts: Sequence[Part] = PARTS) -> dict[str, str]:
             "feedback": feedback_example(language),
         }
         files[filename] = make_handout(_read(root, Path("solution", filename)), filename, inserts, values)
+    files[CHALLENGE] = _read(root, Path("solution", CHALLENGE))
     files[REPORT] = make_report(_read(root, Path("solution", REPORT)), parts)
     return files
 

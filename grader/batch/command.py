@@ -185,7 +185,8 @@ class _Batch:
             raise UsageProblem(str(error)) from error
         limits = spec.limits
         # Nothing in a grading that keeps to its own limits takes longer than this.
-        seconds = limits.start_seconds + limits.load_seconds + 2 * limits.run_seconds + 120
+        training = 2 * limits.run_seconds + spec.challenge.training_seconds
+        seconds = limits.start_seconds + limits.load_seconds + training + 120
         return spec, Settings(
             spec=text,
             language=self.options.lang,

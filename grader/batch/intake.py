@@ -1,8 +1,9 @@
 """What was handed in: folders, zip files and git checkouts become the bytes of the contract's files, and nothing else.
 
-Nothing is ever unpacked: of an archive or a checkout only the files that the contract names are read, each up to the
-size limit of a submission, so an entry called ``../../x``, a link or a bomb has nowhere to go. Each is looked for at
-the top, in ``assignment/``, or in both places below a single top-level folder, which is what zips of a repository have.
+Nothing is ever unpacked: of an archive or a checkout only the files that the contract names, and the leaderboard entry
+beside them, are read, each up to the size limit of a submission, so an entry called ``../../x``, a link or a bomb has
+nowhere to go. Each is looked for at the top, in ``assignment/``, or in both places below a single top-level folder,
+which is what zips of a repository have.
 
 What cannot be taken is not graded and is no zero: the entry says why, and a person decides.
 """
@@ -23,11 +24,13 @@ from pathlib import Path, PurePosixPath
 
 from grader.batch.checkouts import CheckoutProblem, is_checkout, read_commit
 from grader.contract import PARTS
-from grader.submission import MAX_SOURCE, read_submission
+from grader.submission import CHALLENGE, MAX_SOURCE, read_submission
 
 MAX_ARCHIVE = 32 * 2**20  # bytes of a zip file; its table of contents is read whole
 MAX_ENTRIES = 20_000
 FILENAMES = tuple(part.filename for part in PARTS)
+TAKEN = (*FILENAMES, CHALLENGE)
+"""What is read; a place that has none of the parts' files has no submission."""
 RESERVED = frozenset({"grades.csv", "summary.json", "changes.csv"})
 # What operating systems and archivers leave lying about.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -171,7 +174,7 @@ def _at_commit(path: Path, kind: str, commit: str | None) -> Files:
         raise IntakeProblem("the list of commits has none for this login")
     if kind != "git":
         raise IntakeProblem("it is no git checkout, so it cannot be read at its recorded commit")
-    places = [*FILENAMES, *(f"assignment/{name}" for name in FILENAMES)]
+    places = [*TAKEN, *(f"assignment/{name}" for name in TAKEN)]
     found = read_commit(path, commit, places, largest=MAX_SOURCE)
     return _first_place(found, ("", "assignment/"))
 
@@ -179,8 +182,8 @@ def _at_commit(path: Path, kind: str, commit: str | None) -> Files:
 def _first_place(found: Files, places: Iterable[str]) -> dict[str, bytes | None]:
     """The contract's files of the first place that has any; never some from here and some from there."""
     for place in places:
-        files = {name: found[place + name] for name in FILENAMES if place + name in found}
-        if files:
+        files = {name: found[place + name] for name in TAKEN if place + name in found}
+        if files.keys() & set(FILENAMES):
             return files
     return {}
 
@@ -211,7 +214,8 @@ def _read_folder(path: Path) -> tuple[Files, list[str]]:
 
 
 def _read_place(place: Path) -> dict[str, bytes | None]:
-    return {name: _read_regular(place / name) for name in FILENAMES if os.path.lexists(place / name)}
+    found = [name for name in TAKEN if os.path.lexists(place / name)]
+    return {name: _read_regular(place / name) for name in found} if set(found) & set(FILENAMES) else {}
 
 
 def _read_regular(path: Path) -> bytes | None:
@@ -256,7 +260,7 @@ def _read_archive(archive: zipfile.ZipFile) -> tuple[Files, list[str]]:
     wanted: dict[str, list[zipfile.ZipInfo]] = {}
     for name, info in names:
         place, _, last = name.rstrip("/").rpartition("/")
-        if last in FILENAMES and (f"{place}/" if place else "") in places:
+        if last in TAKEN and (f"{place}/" if place else "") in places:
             wanted.setdefault(name.rstrip("/"), []).append(info)
     twice = [name for name, found in wanted.items() if len(found) > 1]
     if twice:  # which of them counts is a matter of who unpacks it
@@ -279,9 +283,10 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Non
 
 
 def identical(entries: Sequence[Entry]) -> list[list[str]]:
-    """Groups of logins that handed in the same bytes."""
-    groups: dict[str, list[str]] = {}
+    """Groups of logins whose parts have the same bytes; another leaderboard entry beside them makes no difference."""
+    groups: dict[object, list[str]] = {}
     for entry in entries:
         if entry.problem is None:
-            groups.setdefault(entry.hash, []).append(entry.login)
+            parts = {name: content for name, content in entry.files.items() if name != CHALLENGE}
+            groups.setdefault(frozenset(parts.items()), []).append(entry.login)
     return [logins for logins in groups.values() if len(logins) > 1]

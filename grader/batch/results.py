@@ -151,6 +151,7 @@ def page_row(line: Line) -> Row:
         note=line.note,
         checks=report.checks if report else (),
         has_report=report is not None,
+        challenge=report.challenge if report else None,
     )
 
 

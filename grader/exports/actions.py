@@ -46,6 +46,9 @@ def summary(
     bonus = texts.bonus_line(report)
     if bonus is not None:
         head.append(f"**{markdown(bonus)}**")
+    challenge = texts.challenge_line(report)
+    if challenge is not None:
+        head.append(markdown(challenge, 2000))
     notices = [*texts.notices(report)]
     if advisory:
         notices.append(messages.ui("advisory", report.language))

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from grader import messages
 from grader.contract import check
 from grader.exports.html import asset, environment, policy
-from grader.outcome import Outcome, Status
+from grader.outcome import ChallengeResult, Outcome, Status
 
 MOST_FAILED = 12
 # Of the summary: key -> the field of an item that holds its texts.
@@ -33,6 +33,7 @@ class Row:
         overridden: a person has decided.
         checks: of the report, to name the first that failed.
         has_report: there is a page at ``LOGIN/report.html``.
+        challenge: the leaderboard entry, where there is one.
     """
 
     login: str
@@ -45,6 +46,7 @@ class Row:
     note: str
     checks: Sequence[Outcome] = ()
     has_report: bool = False
+    challenge: ChallengeResult | None = None
 
     @property
     def link(self) -> str:
@@ -74,6 +76,8 @@ def render_class(summary: Mapping[str, Any], rows: Sequence[Row], language: str)
         histogram=histogram,
         highest=max([*histogram.values(), 1]),
         most_failed=summary["checks"][:MOST_FAILED],
+        ranking=ranking(rows),
+        challenge=lambda key: messages.challenge(key, {}, language),
         people=[(key, [(item["login"], _text(item[field])) for item in summary[key]])
                 for key, field in _FOR_A_PERSON.items() if summary[key]],
         lists=[(key, [" = ".join(item) if isinstance(item, list) else item for item in summary[key]])
@@ -82,6 +86,23 @@ def render_class(summary: Mapping[str, Any], rows: Sequence[Row], language: str)
         script=Markup(script),
         policy=policy(style, [script]),
     )  # fmt: skip
+
+
+def ranking(rows: Sequence[Row]) -> list[tuple[int, Row, ChallengeResult]]:
+    """(place, row, entry) of those who reached the goal: the smallest epsilon first, then the fewest steps.
+
+    Who has the same of both shares a place.
+    """
+    found = [
+        (row, row.challenge) for row in rows if row.challenge is not None and row.challenge.status == "ranked"
+    ]
+
+    def rank(entry: ChallengeResult) -> tuple[int, int]:
+        return entry.grey_levels or 0, entry.steps or 0
+
+    found.sort(key=lambda pair: (rank(pair[1]), pair[0].login.casefold()))
+    better = [sum(rank(other) < rank(entry) for _, other in found) for _, entry in found]
+    return [(place + 1, row, entry) for place, (row, entry) in zip(better, found, strict=True)]
 
 
 def full_title(check_id: str, language: str) -> str:

@@ -7,26 +7,15 @@ Gradescope says that the autograder failed and gives no score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from grader import messages
 from grader.exports import require_score, texts
 from grader.exports.escaping import cut, one_line, visible
-from grader.outcome import Outcome, Report, Status
+from grader.outcome import ChallengeResult, Outcome, Report, Status
 
 
-@dataclass(frozen=True)
-class LeaderboardEntry:
-    """One column of the class's leaderboard; ``ascending`` where less is better."""
-
-    name: str
-    value: float | int | str
-    ascending: bool = False
-
-
-def results(report: Report, *, leaderboard: Sequence[LeaderboardEntry] = ()) -> dict[str, Any]:
+def results(report: Report) -> dict[str, Any]:
     """The contents of ``results.json``.
 
     Raises:
@@ -34,7 +23,12 @@ def results(report: Report, *, leaderboard: Sequence[LeaderboardEntry] = ()) -> 
         NotGraded: the grader itself failed.
     """
     score = require_score(report)
-    lines = [texts.score_line(report), texts.bonus_line(report), *texts.notices(report)]
+    lines = [
+        texts.score_line(report),
+        texts.bonus_line(report),
+        texts.challenge_line(report),
+        *texts.notices(report),
+    ]
     document: dict[str, Any] = {
         "score": score,
         "execution_time": round(report.seconds),
@@ -56,12 +50,27 @@ def results(report: Report, *, leaderboard: Sequence[LeaderboardEntry] = ()) -> 
             "bonus": report.bonus,
         },
     }
-    if leaderboard:
-        document["leaderboard"] = [
-            {"name": entry.name, "value": entry.value, **({"order": "asc"} if entry.ascending else {})}
-            for entry in leaderboard
-        ]
+    if report.challenge is not None and report.challenge.status == "ranked":
+        document["leaderboard"] = _leaderboard(report.challenge)
     return document
+
+
+def _leaderboard(entry: ChallengeResult) -> list[dict[str, Any]]:
+    """The columns of the class's leaderboard, which is sorted by the first: the smallest epsilon leads.
+
+    One board serves the whole class, so its columns have one language.
+    """
+    columns: list[tuple[str, float | None, bool]] = [
+        ("levels", entry.grey_levels, True),
+        ("steps", entry.steps, True),
+        ("asr", None if entry.asr is None else round(100 * entry.asr, 2), False),
+        ("acc_drop", None if entry.acc_drop is None else round(100 * entry.acc_drop, 2), True),
+    ]
+    return [
+        {"name": messages.challenge(key, {}, "en"), "value": value, **({"order": "asc"} if ascending else {})}
+        for key, value, ascending in columns
+        if value is not None
+    ]
 
 
 def _test(outcome: Outcome, number: str, *, core: bool, language: str) -> dict[str, Any]:

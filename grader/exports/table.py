@@ -12,9 +12,10 @@ from grader.exports.escaping import csv_text
 from grader.outcome import Report
 
 _ABOUT = ("submission", "status", "score", "max_score", "bonus", "max_bonus")
+_CHALLENGE = ("challenge", "challenge_grey_levels", "challenge_steps")
 _PROVENANCE = ("review", "isolation", "spec", "seed", "grader_version", "commit", "submission_hash")
 _CHECKS = tuple(check.id for part in PARTS for check in part.checks)
-COLUMNS = (*_ABOUT, *_PROVENANCE, *_CHECKS)
+COLUMNS = (*_ABOUT, *_CHALLENGE, *_PROVENANCE, *_CHECKS)
 
 Cell = str | int | None
 
@@ -46,6 +47,12 @@ def row(report: Report) -> dict[str, Cell]:
         commit=report.commit,
         submission_hash=report.submission_hash,
     )
+    if report.challenge is not None:
+        cells.update(
+            challenge=report.challenge.status,
+            challenge_grey_levels=report.challenge.grey_levels,
+            challenge_steps=report.challenge.steps,
+        )
     if graded:
         cells.update({outcome.id: outcome.points for outcome in report.checks})
     return cells

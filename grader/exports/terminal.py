@@ -118,6 +118,9 @@ class _Board:
             self._print(bonus, "bold")
         if full:
             self._print(self._ui("all_passed"))
+        challenge = texts.challenge_line(self.report)
+        if challenge is not None:
+            self._print(challenge, "cyan")
         for notice in texts.notices(self.report):
             self._print(notice, "yellow")
 

@@ -138,6 +138,13 @@ def bonus_line(report: Report, language: str | None = None) -> str | None:
     return messages.ui("bonus_line", language, bonus=report.bonus, max_bonus=report.max_bonus)
 
 
+def challenge_line(report: Report, language: str | None = None) -> str | None:
+    """What came of the leaderboard entry; None without one."""
+    if report.challenge is None:
+        return None
+    return f"{messages.challenge('title', {}, language or report.language)}: {report.challenge.text}"
+
+
 def notices(report: Report, language: str | None = None) -> tuple[str, ...]:
     """What a reader must know beside the points: the isolation where it is not the sandbox, why a person looks."""
     language = language or report.language

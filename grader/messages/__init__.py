@@ -136,6 +136,20 @@ def ui(key: str, language: str, **values: Value) -> str:
     return _plain("ui", key, values, language)
 
 
+def challenge(key: str, values: Mapping[str, Value], language: str) -> str:
+    """What came of a leaderboard entry: a text of ``[challenge]``, or what a common finding says.
+
+    Raises:
+        MessageError: no such language or key, or a value that the text names is missing.
+    """
+    table = _load(language)
+    if "checks" in values:
+        values = {**values, "checks": _check_names(values["checks"], table)}
+    if key not in table["challenge"] and key in table["findings"]:
+        return _fill(table["findings"][key]["got"], values, f"{language}.toml, {key}")
+    return _plain("challenge", key, values, language)
+
+
 def built(part: str, language: str) -> Mapping[str, Any]:
     """How to show what a student built in this part: ``[built.PART]``; empty where there are no such texts."""
     found: Mapping[str, Any] = _load(language)["built"].get(part, {})

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.contract import PARTS
+from grader.submission import CHALLENGE
 from solution.build import ROOT
 from solution.notebooks import FILENAME as REPORT
 from solution.release.content import (
@@ -77,7 +78,7 @@ def nbgrader_course(root: Path = ROOT) -> Files:
     source = {
         name.replace("assignment/", SOURCE, 1): content for name, content in assignment_files(root).items()
     }
-    written = ", ".join(f'"{part.filename}"' for part in PARTS)
+    written = ", ".join(f'"{name}"' for name in (*(part.filename for part in PARTS), CHALLENGE))
     return {
         **grader_files(root),
         **source,

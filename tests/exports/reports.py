@@ -9,7 +9,7 @@ from typing import Any
 from grader import messages
 from grader.contract import PARTS, max_bonus, max_score
 from grader.exports.classroom50 import Identity
-from grader.outcome import Location, Outcome, Reason, Report, Status
+from grader.outcome import ChallengeResult, Location, Outcome, Reason, Report, Status
 
 # One string with what each reader could stumble over.
 HOSTILE = (
@@ -35,6 +35,7 @@ PASSED: Mapping[str, Mapping[str, Any]] = {
     "invisible_trigger.outcome.asr": {"asr": 1.0, "hits": 9020, "total": 9020},
     "invisible_trigger.outcome.bound": {"linf": 0.03137, "epsilon": 8 / 255},
 }
+RANKED = ChallengeResult("ranked", "Your entry counts.", 3, 2800, 0.99714, 0.0004)
 Fault = tuple[Status, str, Mapping[str, Any], int | None]
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -140,17 +141,23 @@ class TestGradescope:
         core = sum(test["score"] for test in document["tests"])
         assert core - (report.bonus or 0) == report.score
 
-    def test_leaderboard(self):
-        entries = [
-            gradescope.LeaderboardEntry("epsilon (grey levels)", 2, ascending=True),
-            gradescope.LeaderboardEntry("ASR", 0.999),
-        ]
-        board = gradescope.results(reports.full(), leaderboard=entries)["leaderboard"]
+    def test_leaderboard_has_who_reached_the_goal(self):
+        board = gradescope.results(reports.full(challenge=reports.RANKED))["leaderboard"]
         assert board == [
-            {"name": "epsilon (grey levels)", "value": 2, "order": "asc"},
-            {"name": "ASR", "value": 0.999},
+            {"name": "epsilon (grey levels)", "value": 3, "order": "asc"},
+            {"name": "steps", "value": 2800, "order": "asc"},
+            {"name": "ASR", "value": 99.71},
+            {"name": "ACC drop (points)", "value": 0.04, "order": "asc"},
         ]
         assert "leaderboard" not in gradescope.results(reports.full())
+
+    @pytest.mark.parametrize("status", ["missed", "unusable", "error"])
+    def test_leaderboard_has_nobody_else(self, status: str):
+        document = gradescope.results(
+            reports.full(challenge=replace(reports.RANKED, status=status, text="No."))
+        )
+        assert "leaderboard" not in document
+        assert "Leaderboard: No." in document["output"]
 
 
 class TestOthers:

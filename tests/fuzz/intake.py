@@ -10,7 +10,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from grader.batch.intake import FILENAMES, take_class
+from grader.batch.intake import FILENAMES, TAKEN, take_class
 from grader.submission import MAX_SOURCE
 
 CORE = FILENAMES[0]
@@ -84,7 +84,7 @@ def fuzz(inputs: int, seed: int, *, batch: int = 100) -> Counter[str]:
             assert len(entries) == count
             for entry in entries:
                 assert (entry.problem is None) == bool(entry.files) == bool(entry.hash), entry
-                assert set(entry.files) <= set(FILENAMES), entry
+                assert set(entry.files) <= set(TAKEN), entry
                 assert all(
                     content is None or len(content) <= MAX_SOURCE + 1 for content in entry.files.values()
                 )
