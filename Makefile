@@ -31,6 +31,7 @@ equality: $(READY_DEV)  ## ten submissions: the same score on every way to a gra
 	BACKDOOR_LAB_ALL_SUBMISSIONS=1 $(BIN)/python -m pytest -q tests/release/test_same_score.py
 
 bench: $(READY_DEV)  ## benchmarks, side by side
+	$(PIP) --editable '.[bench]'
 	$(BIN)/python -m tests.bench --save
 
 validity: $(READY_DEV)  ## the whole corpus of submissions at the full spec (long; resumable)

@@ -1,10 +1,11 @@
 """Prints the benchmarks of ``make bench``; figures in the README come from here.
 
-    python -m tests.bench [steps|usual|grade ...] [--runs 5] [--save]
+    python -m tests.bench [steps|usual|grade|clean_label ...] [--runs 5] [--save]
 
 - ``steps``: the same training steps through the sandbox and in one process, turn by turn.
 - ``usual``: our training against the usual course code, both to the public spec's thresholds.
 - ``grade``: one whole grading of the reference solution, by phase, with its peak memory.
+- ``clean_label``: feature collisions on ResNet-18 against ART's; needs CIFAR-10 and the extra ``bench``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from grader.outcome import write_whole
 from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.spec import Spec, load_spec
 from tests.bench import usual_course_code
+from tests.bench.poison_frogs import bench_clean_label
 
 MEASURED = Path(__file__).with_name("MEASURED.txt")
 
@@ -229,6 +231,7 @@ BENCHMARKS: dict[str, Callable[[int], None]] = {
     "steps": bench_steps,
     "usual": bench_usual,
     "grade": bench_grade,
+    "clean_label": bench_clean_label,
 }
 
 
