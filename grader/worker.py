@@ -204,7 +204,7 @@ class _Arguments:
         if not all(name.endswith(".num_batches_tracked") for name in missing):
             raise WireError(f"a model's state lacks {', '.join(sorted(missing))}")
         features: Callable[[torch.Tensor], torch.Tensor] = model.requires_grad_(False).eval().features
-        return features
+        return _in_bfloat16(features) if item["bfloat16"] else features
 
     def describe(self, result: Any, out: list[np.ndarray]) -> list[dict[str, Any]]:
         return [_describe_argument(value, result, out) for value in self.values]
@@ -284,6 +284,16 @@ def _tensor(array: np.ndarray, device: str) -> torch.Tensor:
     """The array as a tensor; images in the memory layout in which LeNet-5 is fastest."""
     tensor = torch.from_numpy(array).to(device)
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
+def _in_bfloat16(features: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The same function in mixed precision; its result is float32 all the same."""
+
+    def in_bfloat16(x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return features(x.contiguous(memory_format=torch.channels_last)).float()
+
+    return in_bfloat16
 
 
 def _build_model(item: dict[str, Any], device: str) -> torch.nn.Module:

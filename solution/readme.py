@@ -20,6 +20,7 @@ from pathlib import Path
 
 from grader.isolation import ROOT
 from grader.outcome import write_whole
+from solution import readme_clean_label
 
 README = ROOT / "README.md"
 MEASURED = ROOT / "solution" / "measured"
@@ -53,10 +54,16 @@ def validity() -> str:
     return (ROOT / "tests" / "validity" / "TABLE.md").read_text(encoding="utf-8").strip()
 
 
+def clean_label() -> str:
+    """What ``python -m grader lab clean-label-curve`` found."""
+    return readme_clean_label.section(MEASURED / "clean_label_curve.csv")
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "seeds": seeds,
     "bench": bench,
     "validity": validity,
+    "clean_label": clean_label,
 }
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from grader.experiments import alarms, attack, defend, frontier, matrix, train
+from grader.experiments import alarms, attack, clean_label, clean_label_curve, defend, frontier, matrix, train
 
-COMMANDS = (attack, defend, matrix, alarms, frontier, train)
+COMMANDS = (attack, defend, matrix, alarms, frontier, train, clean_label, clean_label_curve)
 
 
 def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

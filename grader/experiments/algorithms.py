@@ -6,6 +6,7 @@ The defences of ``grader/lab/defences`` take an ``Algorithm``; ``of_submission``
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +23,44 @@ CALL_SECONDS = 120.0
 """How long one call may take: 60,000 images are clustered in a few seconds, on a busy machine in more."""
 
 
-class SubmittedAlgorithm:
-    """Calls a submission's functions, all of them with tensors, numbers and texts as the assignment describes.
+class Submitted:
+    """Calls a submission's functions; what is wrong with them becomes an ``ExperimentProblem``.
 
     Args:
-        name: the part, ``fine_pruning`` or ``activation_clustering``.
+        name: the part.
         student: its file in a step server.
+        seconds: how long one call may take.
     """
 
-    def __init__(self, name: str, student: StudentModule) -> None:
+    def __init__(self, name: str, student: StudentModule, seconds: float = CALL_SECONDS) -> None:
         self._name = name
         self._student = student
+        self._seconds = seconds
+
+    def _tensor(self, function: str, shape: tuple[int, ...], dtype: str, *values: Any) -> Tensor:
+        import torch
+
+        with self._explained(function):
+            return torch.from_numpy(self._call(function, *values).tensor(shape, dtype))
+
+    def _call(self, function: str, *values: Any) -> Returned:
+        return self._student.call(function, *(_argument(value) for value in values), seconds=self._seconds)
+
+    @contextlib.contextmanager
+    def _explained(self, function: str) -> Iterator[None]:
+        """Turn what was found wrong with the submission into one line."""
+        from grader.student import Finding
+
+        try:
+            yield
+        except Finding as finding:
+            raise ExperimentProblem(
+                f"{function} of {self._name}.py: {_in_words(finding, function)}"
+            ) from None
+
+
+class SubmittedAlgorithm(Submitted):
+    """The functions of ``fine_pruning.py`` and ``activation_clustering.py``, as the assignment describes them."""
 
     def rank_neurons(self, incoming: Tensor, activations: Tensor, rule: str) -> Tensor:
         """Fine-Pruning: int64 (D,)."""
@@ -67,27 +95,6 @@ class SubmittedAlgorithm:
             raise ExperimentProblem(f"scramble_labels of {self._name}.py gave labels outside of the classes")
         return found
 
-    def _tensor(self, function: str, shape: tuple[int, ...], dtype: str, *values: Any) -> Tensor:
-        import torch
-
-        with self._explained(function):
-            return torch.from_numpy(self._call(function, *values).tensor(shape, dtype))
-
-    def _call(self, function: str, *values: Any) -> Returned:
-        return self._student.call(function, *(_argument(value) for value in values), seconds=CALL_SECONDS)
-
-    @contextlib.contextmanager
-    def _explained(self, function: str) -> Iterator[None]:
-        """Turn what was found wrong with the submission into one line."""
-        from grader.student import Finding
-
-        try:
-            yield
-        except Finding as finding:
-            raise ExperimentProblem(
-                f"{function} of {self._name}.py: {_in_words(finding, function)}"
-            ) from None
-
 
 @contextlib.contextmanager
 def of_submission(name: str, directory: Path | None = None) -> Iterator[SubmittedAlgorithm]:
@@ -102,16 +109,46 @@ def of_submission(name: str, directory: Path | None = None) -> Iterator[Submitte
             the function, what came and the likely cause.
         UsageProblem: there is no such folder, or no such part.
     """
+    from grader.settings import UsageProblem
+
+    if name not in NAMES:
+        raise UsageProblem(f"no algorithm is called {name!r}; there are {', '.join(NAMES)}")
+    with opened(name, directory) as student:
+        yield SubmittedAlgorithm(name, student)
+
+
+@contextlib.contextmanager
+def opened(
+    name: str,
+    directory: Path | None = None,
+    *,
+    in_process: bool = False,
+    device: str = "cpu",
+    **limits: int,
+) -> Iterator[StudentModule]:
+    """A submission's part in a step server until the end of the block.
+
+    Args:
+        directory: the submission's folder; None is the assignment's.
+        in_process: without a sandbox, for code that one trusts, on any device.
+        limits: those of the child that are to be others than the public spec's.
+
+    Raises:
+        ExperimentProblem: the part is not written yet.
+        UsageProblem: there is no such folder.
+    """
     from grader.contract import part
     from grader.grading import Grading
     from grader.settings import ASSIGNMENT, UsageProblem
     from grader.spec import load_spec
     from grader.submission import SubmissionError
 
-    if name not in NAMES:
-        raise UsageProblem(f"no algorithm is called {name!r}; there are {', '.join(NAMES)}")
+    public = load_spec()
+    spec = dataclasses.replace(public, limits=dataclasses.replace(public.limits, **limits))
     try:
-        grading = Grading(directory or ASSIGNMENT, load_spec())
+        grading = Grading(
+            directory or ASSIGNMENT, spec, isolation="none" if in_process else "auto", device=device
+        )
     except SubmissionError as error:
         raise UsageProblem(str(error)) from error
     with grading:
@@ -120,7 +157,7 @@ def of_submission(name: str, directory: Path | None = None) -> Iterator[Submitte
             raise ExperimentProblem(
                 f"{source.path} is not written yet; name a submission that has it: --submission DIR"
             )
-        yield SubmittedAlgorithm(name, grading.student(name))
+        yield grading.student(name)
 
 
 def _argument(value: Any) -> Argument:

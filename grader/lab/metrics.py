@@ -6,6 +6,7 @@ measure what an image file would hold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,14 @@ class Rate:
     def value(self) -> float:
         """In [0, 1]."""
         return self.hits / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % confidence interval of the probability behind the rate (Wilson 1927)."""
+        z, n, p = 1.959964, self.total, self.value
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)
 
     def __str__(self) -> str:
         return f"{self.value:.2%} ({self.hits:,} of {self.total:,})"
