@@ -48,7 +48,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # the sandbox shows a copy's code, and the parent reads the data
     shutil.copytree(ROOT / "grader" / "data", root / "grader" / "data")
     contract, solution, checks, test = blocks("python")
-    (texts,) = blocks("toml")
+    texts = "\n".join(blocks("toml"))
     (title,) = re.findall(r'^\(`("part\.visible_patch" = "[^"]+")`\)', TEXT, flags=re.MULTILINE)
 
     path = root / "grader" / "contract.py"

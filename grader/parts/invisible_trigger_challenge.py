@@ -20,6 +20,11 @@ from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.parts.run import PartRun
 from grader.spec import Spec
 
+MAY_DISAGREE = 0.05
+"""The share of audits that may disagree. The audit's tolerance is that of the graded attack, 650 steps. In 3000 steps
+the loss becomes so small that float32's rounding shows in an honest gradient now and then: 1 of 40 audits in one run of
+the solution (4/255, 2800 steps) was off. Steering the weights takes hundreds of steps and cannot live on these few."""
+
 
 @dataclass(frozen=True)
 class Reached:
@@ -55,7 +60,7 @@ def run_entry(run: PartRun) -> Reached:
     data: Data = load_data(spec.split_seed)
     model = clean_start(spec.clean, spec.clean_seed, data.train, split_seed=spec.split_seed)
     before = accuracy(predict(model, data.test.x), data.test.y)
-    stepper = ChildStepper(run)
+    stepper = ChildStepper(run, may_disagree=MAY_DISAGREE)
     train, _ = hold_out(data.train)
     report = run.progress or (lambda what, done, total: None)
     train_backdoor(

@@ -52,9 +52,11 @@ class ChildStepper:
 
     Args:
         start: delta to begin with, (1, 1, 28, 28), within epsilon; zeros unless given.
+        may_disagree: the share of all audits that may disagree before it counts; see
+            ``invisible_trigger_challenge``.
     """
 
-    def __init__(self, run: PartRun, *, start: Tensor | None = None) -> None:
+    def __init__(self, run: PartRun, *, start: Tensor | None = None, may_disagree: float = 0.0) -> None:
         self._run = run
         self._spec = run.spec.invisible_trigger
         self._deadline = time.monotonic() + run.spec.limits.run_seconds
@@ -67,6 +69,8 @@ class ChildStepper:
         self._returned_delta = start.detach().numpy().copy()
         self.step = 0
         self.audited = 0
+        self._disagreed = 0
+        self._may_disagree = int(may_disagree * self._spec.audit_share * self._spec.attack.steps)
         self._audit_at = 0
         self._chosen: _Step | None = None
         self.largest_error = 0.0
@@ -156,7 +160,9 @@ class ChildStepper:
             torch.set_num_threads(threads.parent)
         self.largest_error = max(self.largest_error, *(v.error / v.tolerance for v in verdicts))
         if not all(verdict.agrees for verdict in verdicts):
-            raise self._mismatch("audit_mismatch", step.number)
+            self._disagreed += 1
+            if self._disagreed > self._may_disagree:
+                raise self._mismatch("audit_mismatch", step.number)
 
     def _check(self, step: _Step) -> tuple[Verdict, Verdict]:
         """The model's gradients and delta's: who lies in one of them is asked about that one, too."""
@@ -180,7 +186,9 @@ class ChildStepper:
 
     def _mismatch(self, key: str, step: int) -> Finding:
         """A returned step is not a step of the objective: no outcome, and a person should look."""
-        values: dict[str, Any] = {"steps": [step], "mismatches": 1, "audited": max(1, self.audited)}
+        values: dict[str, Any] = {
+            "steps": [step], "mismatches": max(1, self._disagreed), "audited": max(1, self.audited)
+        }  # fmt: skip
         self._run.review.append((key, values))
         return Finding(key, **values)
 

@@ -26,7 +26,7 @@ GRADER_FILES = (
     r"data/MNIST/raw/[\w-]+-ubyte\.gz",
     r"data/[\w-]+\.(safetensors|json)",
 )
-DATA = "grader/data/MNIST/"
+DATA = "grader/data/"
 RUN = 3
 """Lines of a solution in a row that make a leak."""
 

@@ -28,6 +28,7 @@ MODEL_ANSWERS = f"{SOURCE}{REPORT}"
 FEEDBACK = ".github/workflows/feedback.yml"
 PIN = 'GRADER_TREE: ""'
 CLASSROOM50_LIMIT = 10 * 2**20  # bytes of the archive that Classroom 50 downloads
+CLASSROOM50_LARGEST = 2**20  # bytes of a data file
 _AUTHOR = "Backdoor Lab"
 _EMAIL = "backdoor-lab@localhost"
 
@@ -59,9 +60,14 @@ def student_repository(root: Path = ROOT) -> Files:
 def classroom50_bundle(root: Path = ROOT) -> Files:
     """What goes into ``CLASSROOM/autograders/ASSIGNMENT/`` of the classroom50 repository; students can read it.
 
-    MNIST does not fit: ``autograder.py`` takes it from the student's checkout, where the grader checks its sums.
+    What is large does not fit. ``autograder.py`` takes MNIST from the student's checkout, where the grader checks its
+    sums; the weights that go with CIFAR-10 stay away, as CIFAR-10 does.
     """
-    grader = {name: content for name, content in grader_files(root).items() if not name.startswith(DATA)}
+    grader = {
+        name: content
+        for name, content in grader_files(root).items()
+        if not (name.startswith(DATA) and len(content) > CLASSROOM50_LARGEST) and "/MNIST/" not in name
+    }
     return {**grader, "autograder.py": template("classroom50/autograder.py"), **_requirements(root)}
 
 

@@ -57,8 +57,9 @@ OVERFLOW = """() => [...document.querySelectorAll("body *")].filter((e) => {
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    reason = "Playwright is not installed: pip install -e '.[browser]'"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
     with sync_api.sync_playwright() as driver:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)

@@ -126,6 +126,19 @@ def test_a_changed_grader_is_seen_and_said_and_has_no_effect(clone: Path):
     assert "ran" not in {line.strip() for line in job.log.splitlines()}
 
 
+def test_deleted_files_are_told_and_the_grader_is_put_back(clone: Path):
+    shutil.rmtree(clone / "grader")
+    for name in ("invisible_trigger.py", "challenge.toml", "README.md"):
+        (clone / "assignment" / name).unlink()
+    commit(clone)
+    job = feedback(clone)
+    assert job.steps["show"].conclusion == "success", job.log
+    assert "::warning title=grader/ was changed::" in job.log
+    assert "Score: 0 of 100" in job.summary
+    assert "is missing" in job.summary
+    assert job.failed
+
+
 def test_a_history_without_the_original(clone: Path):
     (clone / "grader" / "__init__.py").write_text("")
     shutil.rmtree(clone / ".git")
