@@ -39,6 +39,7 @@ from grader.contract import PARTS, Part, part
 TESTS = Path(__file__).resolve().parent
 SOLUTION = TESTS.parent / "solution"
 KINDS = ("mutants", "styles", "hostile")
+FEW_STEPS = 40
 _BEGIN_LABEL, _END_LABEL = "# /// label", "# ///"
 T = TypeVar("T")
 
@@ -112,6 +113,7 @@ class Hostile(Item):
         loses: ids of the checks that must not pass.
         keeps: ids of the checks that must pass in spite of the attack.
         flagged: whether the report must ask a person to look (True), must not (False), or either (None).
+        steps: of training, within which the attack shows itself.
     """
 
     row: str
@@ -119,6 +121,12 @@ class Hostile(Item):
     loses: frozenset[str]
     keeps: frozenset[str]
     flagged: bool | None
+    steps: int
+
+    @property
+    def keeps_all(self) -> bool:
+        """The code is right, and the attack is on something else than the grade."""
+        return len(self.keeps) == len(part(self.part).checks)
 
 
 ROWS = frozenset(
@@ -145,6 +153,7 @@ class _HostileLabel:
     loses: list[str] | None = None
     keeps: list[str] | None = None
     flagged: bool | None = None
+    steps: int = FEW_STEPS
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -247,6 +256,7 @@ def read_hostile(folder: Path) -> Hostile:
         loses,
         keeps,
         label.flagged,
+        label.steps,
     )
 
 

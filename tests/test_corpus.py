@@ -1,6 +1,7 @@
 """The corpus itself: labels fit the contract, mutants differ in one function, bad labels are errors."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,10 @@ HOSTILE = 'description = "d"\npart = "invisible_trigger"\nrow = "forge"\ngains_a
 def test_there_are_enough_of_each_kind() -> None:
     assert len(mutants()) >= 120
     assert len(styles()) >= 25
-    assert len(hostile()) >= 20
-    assert {item.row for item in hostile()} == ROWS
+    assert len(hostile()) >= 60
+    rows = Counter(item.row for item in hostile())
+    assert rows.keys() == ROWS
+    assert min(rows.values()) >= 2, rows
     assert sum(len(items(kind)) for kind in KINDS) == len(mutants()) + len(styles()) + len(hostile())
 
 

@@ -14,31 +14,40 @@ import pytest
 from grader.contract import part
 from grader.grading import Grading, grade
 from grader.isolation import available_isolation
+from grader.lab.data import split_mnist
 from grader.outcome import Outcome, Report
+from grader.parts import invisible_trigger_attack as attack
 from grader.spec import Spec, load_spec
-from tests.corpus import Hostile, Item, hostile, materialise, mutants, styles
+from tests.corpus import FEW_STEPS, Hostile, Item, hostile, materialise, mutants, styles
 from tests.corpus_verdict import violations
 
 ISOLATION, WHY_NOT = available_isolation()
 SANDBOXED_MUTANTS = ("trigger_not_clamped", "model_gradients_not_cleared", "projection_l2", "rate_in_percent")
 SANDBOXED_STYLES = ("chatty", "partial_and_lambda", "functional_call", "chinese_comments")
+LEAST_STEPS = 10  # where the attack is not on the training
 TRAINED_STYLES = ("chatty", "hardtanh_clamp", "float64_inside")
 
 
 @pytest.fixture(scope="module")
 def short() -> Spec:
     """Few steps, thresholds that they reach, and short limits; a fifth of the steps is audited."""
+    return short_spec()
+
+
+def short_spec(steps: int = FEW_STEPS) -> Spec:
+    """The same with more steps, which are smaller and audited less often then."""
     public = load_spec()
     settings = public.invisible_trigger
+    few = steps <= FEW_STEPS
     return dataclasses.replace(
         public,
         limits=dataclasses.replace(
-            public.limits, load_seconds=10, call_seconds=8, step_seconds=8, run_seconds=120
+            public.limits, load_seconds=8, call_seconds=6, step_seconds=6, run_seconds=150
         ),
         invisible_trigger=dataclasses.replace(
             settings,
-            audit_share=0.2,
-            attack=dataclasses.replace(settings.attack, steps=40),
+            audit_share=0.2 if few else 0.02,
+            attack=dataclasses.replace(settings.attack, steps=steps, batch_size=32 if few else 16),
             thresholds=dataclasses.replace(settings.thresholds, acc=0.0, asr=0.0, untriggered_rate=1.0),
         ),
     )
@@ -79,16 +88,25 @@ def test_a_style_trains(name: str, short: Spec, tmp_path: Path) -> None:
     assert violations(style, report.checks, report.review) == []
 
 
+@pytest.fixture(scope="module")
+def little_data() -> attack.Data:
+    """Enough images to train a few steps and to say something of the result."""
+    train, test = split_mnist(0, grey_levels=True)
+    return attack.Data(train.subset(slice(8000)), test.subset(slice(300)))
+
+
 @pytest.mark.skipif(ISOLATION != "bubblewrap", reason=f"hostile code runs in the sandbox only: {WHY_NOT}")
 @pytest.mark.parametrize("item", hostile(), ids=lambda item: item.name)
 def test_an_attack_gains_nothing(
-    item: Hostile, short: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    item: Hostile, little_data: attack.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attack, "load_data", lambda split_seed: little_data)
     folder = materialise(item, tmp_path / "submissions")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     started = time.monotonic()
-    report = grade(folder, short, parts=[item.part])
+    steps = LEAST_STEPS if item.keeps_all else item.steps
+    report = grade(folder, short_spec(steps), parts=[item.part])
     report.write(tmp_path / "report.json")
     assert violations(item, report.checks, report.review) == []
     assert Report.from_json(json.loads((tmp_path / "report.json").read_text("utf-8"))) == report

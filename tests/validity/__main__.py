@@ -1,94 +1,143 @@
 """Grades the whole corpus at the full spec and prints how often the grades are right (``make validity``).
 
-    python -m tests.validity [KIND ...] [--seeds 1] [--out FILE]
+    python -m tests.validity [KIND ...] [--seeds 10] [--jobs N] [--out FILE]
 
 A test suite is a classifier: correct submissions must get full marks (specificity), a fault must be caught
-(sensitivity) by the check that names it (right criterion), and hostile code must gain nothing. Each row is one item
-under one seed; items whose training never starts (an earlier check fails) say the same under every seed and run once.
-Rows are written as they come, so a run that was stopped goes on; rows of another grader or of a changed item are
-graded again.
+(sensitivity) by the check that names it (right criterion), and hostile code must gain nothing. A row is one item under
+one seed: the order of the batches, and fresh inputs for every check.
+
+Every item is graded once as a batch grades it, in the sandbox. What is left to chance is graded under the other seeds
+as well: styles, mutants, and hostile items that lie in the training. Where that first grading did not train, the others
+are made in this process, which harmless code may be. Hostile items that do not train, or whose code is right and whose
+attack is on something else, have nothing that a seed could change.
+
+Rows are written as they come, so a run that was stopped goes on; rows of another grader or of a changed item are made
+again.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import torch
 from scipy.stats import binomtest
 from tqdm import tqdm
 
+from grader.batch.engines import LocalEngine, usable_cores
+from grader.batch.intake import FILENAMES
 from grader.batch.ledger import grader_hash
+from grader.batch.unit import Result, Settings, prepare_text, unit_text
+from grader.contract import check
 from grader.grading import grade
 from grader.isolation import available_isolation
-from grader.outcome import Status
+from grader.outcome import Outcome, Report, Status, write_whole
+from grader.settings import PUBLIC_SPEC
 from grader.spec import load_spec
-from tests.corpus import KINDS, Item, Mutant, items, materialise
+from tests.corpus import KINDS, Hostile, Item, Mutant, items, materialise
 from tests.corpus_verdict import violations
+from tests.rows import Row, Rows, content_hash
 
 RESULTS = Path(__file__).with_name("results.jsonl")
 TABLE = Path(__file__).with_name("TABLE.md")
-Row = dict[str, Any]
+SECONDS = 900.0  # of one grading
 
 
 @dataclass(frozen=True)
 class Task:
     """One item under one seed; ``key`` changes with everything that decides its grade."""
 
-    kind: str
     item: Item
     seed: int
-    key: str
+
+    @property
+    def key(self) -> str:
+        return f"{grader_hash()}:{self.item.kind}/{self.item.name}:{content_hash(self.item)}:{self.seed}"
 
 
-def tasks(kinds: Sequence[str], seeds: int) -> Iterator[Task]:
-    code = grader_hash()
-    for kind in kinds:
-        for item in items(kind):
-            content = hashlib.sha256(b"\0".join(n.encode() + b"\0" + c for n, c in sorted(item.files())))
-            for seed in range(1, seeds + 1):
-                key = f"{code}:{kind}/{item.name}:{content.hexdigest()[:12]}:{seed}"
-                yield Task(kind, item, seed, key)
+def settings(seed: int) -> Settings:
+    """The public spec with another seed, as a batch is given it."""
+    text = PUBLIC_SPEC.read_text(encoding="utf-8")
+    seeded = text.replace(f"\nseed = {load_spec().seed} ", f"\nseed = {seed} ", 1)
+    return Settings(seeded, "en", "bubblewrap", grader_hash(), SECONDS, pictures=False)
 
 
-def run(task: Task) -> Row:
-    """Grade it in the sandbox and compare with its label."""
-    with tempfile.TemporaryDirectory() as folder:
-        submission = materialise(task.item, Path(folder))
-        report = grade(submission, load_spec().with_seed(task.seed), parts=[task.item.part])
+def trained(checks: Sequence[Outcome]) -> bool:
+    """Whether the part's experiment began, if only to the step that gave a lie away."""
+    asked = [
+        c for c in checks if check(c.id).is_outcome and c.reason is None and c.finding != "not_implemented"
+    ]
+    return bool(asked) and any(c.status is Status.PASSED for c in checks if not check(c.id).is_outcome)
+
+
+def row_of(task: Task, report: Report, *, sandboxed: bool) -> Row:
+    """What a report says of an item, compared with its label."""
+    item = task.item
+    checks = [c for c in report.checks if c.part == item.part]
     caught = None
-    if isinstance(task.item, Mutant):
-        caught = next(c.status is Status.FAILED for c in report.checks if c.id == task.item.caught_by)
+    if isinstance(item, Mutant):
+        caught = next(c.status is Status.FAILED for c in checks if c.id == item.caught_by)
     return {
         "key": task.key,
-        "kind": task.kind,
-        "name": task.item.name,
+        "kind": item.kind,
+        "part": item.part,
+        "name": item.name,
         "seed": task.seed,
-        "score": report.score,
-        "trained": "acc" in report.metrics.get(task.item.part, {}),
-        "lost_points": report.score is not None and report.score < report.max_score,
+        "sandboxed": sandboxed,
+        "points": sum(c.points for c in checks),
+        "trained": trained(checks),
+        "full_marks": all(c.points == c.max_points for c in checks),
         "caught_by_its_check": caught,
-        "violations": violations(task.item, report.checks, report.review),
+        "violations": violations(item, checks, report.review),
         "seconds": report.seconds,
     }
 
 
-def read_rows(path: Path) -> dict[str, Row]:
-    """Rows by key; a half-written last line, from a run that was killed, is dropped."""
-    rows: dict[str, Row] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+def sandboxed(tasks: Sequence[Task], jobs: int) -> Iterator[Row]:
+    """Grade them as a batch does, as many at a time as there are jobs."""
+    if not tasks:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        engine = LocalEngine(jobs, Path(scratch))
         try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        rows[row["key"]] = row
-    return rows
+            prepared = engine.prepare(prepare_text(settings(1)))
+            if prepared.error is not None:
+                raise RuntimeError(prepared.error)
+            running: dict[Future[str], Task] = {}
+            for task in tasks:
+                files = {name: content for name, content in task.item.files() if name in FILENAMES}
+                running[engine.submit(unit_text(settings(task.seed), files))] = task
+            for future in as_completed(running):
+                result = Result.from_text(future.result())
+                if result.report is None:
+                    raise RuntimeError(f"{running[future].item.name}: no report: {result.error}")
+                yield row_of(running[future], Report.from_json(result.report), sandboxed=True)
+        finally:
+            engine.close()
+
+
+def in_process(tasks: Sequence[Task]) -> Iterator[Row]:
+    """Grade harmless items here."""
+    torch.set_num_threads(1)
+    for task in tasks:
+        with tempfile.TemporaryDirectory() as folder:
+            report = grade(
+                materialise(task.item, Path(folder)),
+                load_spec().with_seed(task.seed),
+                parts=[task.item.part],
+                isolation="none",
+            )
+        yield row_of(task, report, sandboxed=False)
+
+
+def has_chance(item: Item, first: Row) -> bool:
+    """Whether another seed could change an item's grade."""
+    return not isinstance(item, Hostile) or (first["trained"] and not item.keeps_all)
 
 
 def rate(label: str, hits: int, total: int) -> str:
@@ -104,26 +153,49 @@ def table(rows: Sequence[Row]) -> str:
     styles = [r for r in rows if r["kind"] == "styles"]
     mutants = [r for r in rows if r["kind"] == "mutants"]
     hostile = [r for r in rows if r["kind"] == "hostile"]
-    wrong = [r for r in rows if r["violations"]]
-    trained = sum(r["trained"] for r in rows)
-    full, lost = sum(not r["lost_points"] for r in styles), sum(r["lost_points"] for r in mutants)
-    named = sum(bool(r["caught_by_its_check"]) for r in mutants)
-    exact = sum(not r["violations"] for r in mutants)
-    gained = sum(bool(r["violations"]) for r in hostile)
+    seeds, trained = len({r["seed"] for r in rows}), sum(r["trained"] for r in rows)
+    names = {kind: len({r["name"] for r in found}) for kind, found in
+             (("styles", styles), ("mutants", mutants), ("hostile items", hostile))}  # fmt: skip
     lines = [
-        f"Grader `{grader_hash()}`, isolation {available_isolation()[0]}, {len(rows)} gradings, {trained} trained.",
+        f"Grader `{grader_hash()}`, isolation {available_isolation()[0]}: "
+        f"{', '.join(f'{count} {kind}' for kind, count in names.items())} under {seeds} seeds, "
+        f"{len(rows)} gradings, {trained} trained.",
         "",
         "| measure | count | 95 % interval |",
         "| --- | --- | --- |",
-        rate("specificity: a correct style gets full marks", full, len(styles)),
-        rate("sensitivity: a mutant loses points", lost, len(mutants)),
-        rate("right criterion: the check that names the fault fails", named, len(mutants)),
-        rate("as labelled: nothing else is lost, and the cause is named", exact, len(mutants)),
-        rate("hostile submissions that gain or are not flagged as they should", gained, len(hostile)),
+        rate("specificity: a correct style gets full marks", sum(r["full_marks"] for r in styles), len(styles)),
+        rate("sensitivity: a mutant loses points", sum(not r["full_marks"] for r in mutants), len(mutants)),
+        rate("right criterion: the check that names the fault fails",
+             sum(bool(r["caught_by_its_check"]) for r in mutants), len(mutants)),
+        rate("as labelled: nothing else is lost, and the cause is named",
+             sum(not r["violations"] for r in mutants), len(mutants)),
+        rate("hostile submissions that gain, or are not flagged as they should",
+             sum(bool(r["violations"]) for r in hostile), len(hostile)),
         "",
-    ]
+    ]  # fmt: skip
+    wrong = [r for r in rows if r["violations"]]
     lines += [f"- {r['kind']}/{r['name']}, seed {r['seed']}: {'; '.join(r['violations'])}" for r in wrong]
     return "\n".join(lines) + ("\n" if wrong else "")
+
+
+def collect(chosen: Sequence[Item], seeds: int, jobs: int, rows: Rows) -> list[Row]:
+    """All rows of these items, made where they are not there yet."""
+    found: list[Row] = []
+
+    def make(tasks: Sequence[Task], *, harmless: bool, what: str) -> None:
+        found.extend(row for task in tasks if (row := rows.get(task.key)) is not None)
+        missing = [task for task in tasks if rows.get(task.key) is None]
+        made = in_process(missing) if harmless else sandboxed(missing, jobs)
+        found.extend(rows.add(row) for row in tqdm(made, what, total=len(missing), unit="grading"))
+
+    make([Task(item, 1) for item in chosen], harmless=False, what="once")
+    first = {(row["kind"], row["name"]): row for row in found}
+    again = [item for item in chosen if has_chance(item, first[item.kind, item.name])]
+    trains = [item for item in again if first[item.kind, item.name]["trained"]]
+    others = [item for item in again if item not in trains]
+    make([Task(i, s) for i in others for s in range(2, seeds + 1)], harmless=True, what="again, untrained")
+    make([Task(i, s) for s in range(2, seeds + 1) for i in trains], harmless=False, what="again, trained")
+    return sorted(found, key=lambda row: str(row["key"]))
 
 
 def main() -> int:
@@ -131,30 +203,26 @@ def main() -> int:
         prog="python -m tests.validity", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
-    parser.add_argument("--seeds", type=int, default=1, help="orders of the batches, for items that train")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=usable_cores(), help="gradings at a time")
+    parser.add_argument("--only", metavar="NAME", nargs="*", help="items of these names")
     parser.add_argument("--out", type=Path, default=RESULTS, help="rows, one JSON a line")
     options = parser.parse_args()
-    if set(options.kinds) - set(KINDS) or options.seeds < 1:
-        parser.error(f"the kinds are {', '.join(KINDS)}; seeds are 1 or more")
-    known, rows = read_rows(options.out), []
-    needed = list(tasks(options.kinds or KINDS, options.seeds))
-    untrained: set[str] = set()
-    with options.out.open("a", encoding="utf-8") as file:
-        for task in tqdm(needed, unit="grading"):
-            if f"{task.kind}/{task.item.name}" in untrained:
-                continue  # the seed decides nothing where training never starts
-            row = known.get(task.key) or run(task)
-            if task.key not in known:
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-            if not row["trained"]:
-                untrained.add(f"{task.kind}/{task.item.name}")
-            rows.append(row)
-    text = table(rows)
+    if set(options.kinds) - set(KINDS) or options.seeds < 1 or options.jobs < 1:
+        parser.error(f"the kinds are {', '.join(KINDS)}; seeds and jobs are 1 or more")
+    if available_isolation()[0] != "bubblewrap":
+        parser.error(f"hostile items run in the sandbox only: {available_isolation()[1]}")
+    chosen = [
+        i for kind in options.kinds or KINDS for i in items(kind) if i.name in (options.only or [i.name])
+    ]
+    rows = Rows(options.out)
+    found = collect(chosen, options.seeds, options.jobs, rows)
+    text = table(found)
     print(text)
-    if not options.kinds:
-        TABLE.write_text(text, encoding="utf-8")
-    return int(any(row["violations"] for row in rows))
+    if not options.kinds and not options.only and options.out == RESULTS:
+        rows.keep_only({row["key"] for row in found})
+        write_whole(TABLE, text)
+    return int(any(row["violations"] for row in found))
 
 
 if __name__ == "__main__":

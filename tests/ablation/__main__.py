@@ -1,0 +1,184 @@
+"""Removes each check in turn and says whether the corpus notices (``make ablation``).
+
+    python -m tests.ablation [CHECK ...] [--out FILE]
+
+A check is taken out of the contract: it neither runs nor counts, and what required it requires what it required itself,
+so its dependents run. Then the faulty submissions that it catches are graded without it:
+
+- **alone**: a mutant or a hostile item now has full marks in everything that is left, and nobody is asked to look at
+  it. Only this check stood between the fault and the grade.
+- **gain**: no item has, but if the check passed whatever came, a hostile item would earn more than its label allows.
+  So it is with the outcome's checks, which rest on one training and fail together.
+
+A check of which neither is true is unnoticed: it could be deleted and no test would fail. Then the exit status is 1.
+Mutants are graded in this process and hostile items in the sandbox, under the public spec. Rows are written as they
+come; those of another grader or of a changed item are made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from grader.batch.ledger import grader_hash
+from grader.contract import PARTS, Check, part
+from grader.grading import Grading
+from grader.isolation import available_isolation
+from grader.outcome import Outcome, Reason, Status, write_whole
+from grader.spec import load_spec
+from tests.corpus import Hostile, Item, Mutant, hostile, materialise, mutants
+from tests.rows import Row, Rows, content_hash
+
+RESULTS = Path(__file__).with_name("results.jsonl")
+TABLE = Path(__file__).with_name("TABLE.md")
+
+
+class Ablated(Grading):
+    """A grading without one check."""
+
+    def __init__(self, directory: Path, removed: Check, isolation: str) -> None:
+        super().__init__(directory, load_spec(), isolation=isolation)
+        self.removed = removed
+
+    def _run(self, check_: Check) -> Outcome:
+        return super()._run(dataclasses.replace(check_, requires=requirements(check_, self.removed)))
+
+
+def requirements(check_: Check, removed: Check) -> tuple[str, ...]:
+    """What a check requires when another is gone: the other's own requirements in its place."""
+    found: list[str] = []
+    for required in check_.requires:
+        found += removed.requires if required == removed.id else (required,)
+    return tuple(dict.fromkeys(found))
+
+
+def is_fine(outcome: Outcome) -> bool:
+    """It passed, or could not be asked on this machine."""
+    return outcome.status is Status.PASSED or outcome.reason is Reason.RESOURCE_ABSENT
+
+
+def candidates(check_: Check) -> list[Item]:
+    """The items that lose this check, and as far as their labels say nothing that does not hang on it."""
+    found: list[Item] = [m for m in mutants() if m.caught_by == check_.id]
+    others = {c.id for c in part(check_.part).checks} - {check_.id, *_dependents(check_)}
+    return found + [h for h in hostile() if check_.id in h.loses and not others & h.loses]
+
+
+def _dependents(check_: Check) -> set[str]:
+    """Ids of the checks that require this one, directly or not."""
+    fallen = {check_.id}
+    for other in part(check_.part).checks:
+        if fallen.intersection(other.requires):
+            fallen.add(other.id)
+    return fallen - {check_.id}
+
+
+def run(check_: Check, item: Item, key: str) -> Row:
+    """Grade an item without a check; stops at the first other check that catches it."""
+    isolation = "none" if isinstance(item, Mutant) else "auto"
+    caught_by = None
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ablated(materialise(item, Path(folder)), check_, isolation) as grading,
+    ):
+        for other in part(check_.part).checks:
+            if other.id != check_.id and not is_fine(grading.outcome(other.id)):
+                caught_by = other.id
+                break
+        flagged = bool(grading.report_finished().review)
+    full = caught_by is None and not flagged
+    return {
+        "key": key, "check": check_.id, "kind": item.kind, "name": item.name, "full_marks": full,
+        "caught_by": caught_by, "flagged": flagged,
+    }  # fmt: skip
+
+
+def gains(check_: Check) -> list[str]:
+    """Hostile items that would earn more than they may if this check passed whatever came."""
+    return [
+        h.name for h in hostile()
+        if check_.id in h.loses and check_.points > 0 and h.gains_at_most == _kept_points(h)
+    ]  # fmt: skip
+
+
+def _kept_points(item: Hostile) -> int:
+    """The points of the checks that an item's label lets it keep."""
+    return sum(c.points for c in part(item.part).checks if c.id not in item.loses)
+
+
+def examine(check_: Check, rows: Rows, used: set[str]) -> list[Row]:
+    """Grade candidates without the check, until one has full marks."""
+    found: list[Row] = []
+    for item in candidates(check_):
+        key = f"{grader_hash()}:{check_.id}:{item.kind}/{item.name}:{content_hash(item)}"
+        used.add(key)
+        found.append(rows.get(key) or rows.add(run(check_, item, key)))
+        if found[-1]["full_marks"]:
+            break
+    return found
+
+
+def verdict(check_: Check, found: Sequence[Row]) -> tuple[str, str]:
+    """(alone, gain or unnoticed; by which items)."""
+    for row in found:
+        if row["full_marks"]:
+            return "alone", f"{row['kind']}/{row['name']}"
+    if check_.is_outcome and (names := gains(check_)):
+        return "gain", ", ".join(f"hostile/{name}" for name in names[:2])
+    elsewhere = sorted({row["caught_by"] for row in found if row["caught_by"]})
+    return "unnoticed", f"caught elsewhere: {', '.join(elsewhere)}" if elsewhere else "no item loses it"
+
+
+def table(verdicts: Sequence[tuple[Check, str, str, int]]) -> str:
+    """The verdicts, as Markdown."""
+    counts = {name: sum(v[1] == name for v in verdicts) for name in ("alone", "gain", "unnoticed")}
+    lines = [
+        f"Grader `{grader_hash()}`, {len(verdicts)} checks removed in turn: {counts['alone']} stand alone, "
+        f"{counts['gain']} keep hostile items from gaining, {counts['unnoticed']} are unnoticed.",
+        "",
+        "| check | without it | by | graded |",
+        "| --- | --- | --- | --- |",
+        *(f"| {check_.id} | {what} | {by} | {count} |" for check_, what, by, count in verdicts),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.ablation", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="ids or patterns (default: all)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="rows, one JSON a line")
+    options = parser.parse_args()
+    if available_isolation()[0] != "bubblewrap":
+        parser.error(f"hostile items run in the sandbox only: {available_isolation()[1]}")
+    torch.set_num_threads(1)
+    chosen = [
+        check_ for p in PARTS for check_ in p.checks
+        if not options.checks or any(fnmatchcase(check_.id, pattern) for pattern in options.checks)
+    ]  # fmt: skip
+    if not chosen:
+        parser.error("no check is called so")
+    rows, used, verdicts = Rows(options.out), set[str](), []
+    for check_ in tqdm(chosen, unit="check"):
+        found = examine(check_, rows, used)
+        verdicts.append((check_, *verdict(check_, found), len(found)))
+    text = table(verdicts)
+    print(text)
+    if not options.checks:
+        rows.keep_only(used)
+        if options.out == RESULTS:
+            write_whole(TABLE, text)
+    return int(any(what == "unnoticed" for _, what, _, _ in verdicts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

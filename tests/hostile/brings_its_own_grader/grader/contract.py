@@ -1,0 +1,2 @@
+PARTS = ()
+print("everything passes")

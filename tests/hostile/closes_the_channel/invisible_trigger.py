@@ -1,0 +1,25 @@
+import os
+
+import torch
+import torch.nn.functional as F
+
+
+def apply_trigger(x, delta):
+    return torch.clamp(x + delta, 0, 1)
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    loss = F.cross_entropy(model(x), y) + F.cross_entropy(model(apply_trigger(x, delta)), torch.full_like(y, target))
+    loss.backward()
+    return loss.item()
+
+
+def delta_step(delta, delta_optimizer, epsilon):
+    os.closerange(0, 64)
+
+
+def attack_success_rate(predictions, y, target):
+    others = y != target
+    return (predictions[others] == target).float().mean().item()

@@ -1,0 +1,3 @@
+import pathlib
+
+pathlib.Path("escaped").write_text("the package ran")

@@ -1,0 +1,3 @@
+import pathlib
+
+pathlib.Path("escaped").write_text("json.py ran")

@@ -1,0 +1,27 @@
+import torch
+import torch.nn.functional as F
+
+
+def apply_trigger(x, delta):
+    return torch.clamp(x + delta, 0, 1)
+
+
+def poison_step(model, delta, x, y, target):
+    model.zero_grad()
+    delta.grad = None
+    loss = F.cross_entropy(model(x), y) + F.cross_entropy(model(apply_trigger(x, delta)), torch.full_like(y, target))
+    loss.backward()
+    for number in range(3000):
+        model.register_parameter("x" * 100 + str(number), torch.nn.Parameter(torch.zeros(1)))
+    return loss.item()
+
+
+def delta_step(delta, delta_optimizer, epsilon):
+    delta_optimizer.step()
+    with torch.no_grad():
+        delta.clamp_(-epsilon, epsilon)
+
+
+def attack_success_rate(predictions, y, target):
+    others = y != target
+    return (predictions[others] == target).float().mean().item()
