@@ -34,7 +34,7 @@ from grader.grading import Grading
 from grader.isolation import available_isolation
 from grader.outcome import Outcome, Reason, Status, write_whole
 from grader.spec import load_spec
-from tests.corpus import Hostile, Item, Mutant, hostile, materialise, mutants
+from tests.corpus import Item, Mutant, hostile, materialise, mutants
 from tests.rows import Row, Rows, content_hash
 
 RESULTS = Path(__file__).with_name("results.jsonl")
@@ -102,16 +102,15 @@ def run(check_: Check, item: Item, key: str) -> Row:
 
 
 def gains(check_: Check) -> list[str]:
-    """Hostile items that would earn more than they may if this check passed whatever came."""
+    """Hostile items that get as far as this check and would earn more than they may if it passed whatever came."""
+    checks = part(check_.part).checks
+    units = {c.id for c in checks if not c.is_outcome}
     return [
-        h.name for h in hostile()
-        if check_.id in h.loses and check_.points > 0 and h.gains_at_most == _kept_points(h)
-    ]  # fmt: skip
-
-
-def _kept_points(item: Hostile) -> int:
-    """The points of the checks that an item's label lets it keep."""
-    return sum(c.points for c in part(item.part).checks if c.id not in item.loses)
+        h.name
+        for h in hostile()
+        if h.part == check_.part and check_.id in h.loses and not units & h.loses
+        if sum(c.points for c in checks if c.id not in h.loses or c is check_) > h.gains_at_most
+    ]
 
 
 def examine(check_: Check, rows: Rows, used: set[str]) -> list[Row]:
