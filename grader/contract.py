@@ -155,6 +155,17 @@ INVISIBLE_TRIGGER = _part(
     core=True,
 )
 
+# The loop calls the two steps. A missing clip or a graph left behind does not keep it from working where nothing is to
+# be clipped, so these two faults cost only their own points.
+_STEPS_WORK = (
+    "forward_step.takes_gradient_step",
+    "forward_step.each_image_alone",
+    "forward_step.leaves_inputs_alone",
+    "backward_step.moves_towards_base",
+    "backward_step.leaves_inputs_alone",
+)
+_CONVERGES = "craft_poisons.converges"
+
 CLEAN_LABEL = _part(
     "clean_label",
     (
@@ -166,7 +177,22 @@ CLEAN_LABEL = _part(
             ("features", "bases", "target_features", "step_size", "beta", "iterations", "epsilon"),
         ),
     ),
-    (),
+    (
+        ("forward_step.takes_gradient_step", 3, ()),
+        ("forward_step.each_image_alone", 1, ("forward_step.takes_gradient_step",)),
+        ("forward_step.leaves_inputs_alone", 1, ()),
+        ("forward_step.returns_no_graph", 1, ()),
+        ("backward_step.moves_towards_base", 2, ()),
+        ("backward_step.clips_to_pixel_range", 1, ("backward_step.moves_towards_base",)),
+        ("backward_step.leaves_inputs_alone", 1, ()),
+        ("choose_bases.finds_nearest", 2, ()),
+        ("choose_bases.takes_distinct", 1, ("choose_bases.finds_nearest",)),
+        ("craft_poisons.converges", 2, _STEPS_WORK),
+        ("craft_poisons.undoes_rejected_steps", 2, (*_STEPS_WORK, _CONVERGES)),
+        ("craft_poisons.each_image_alone", 1, (*_STEPS_WORK, _CONVERGES)),
+        ("craft_poisons.holds_budget", 1, (*_STEPS_WORK, "backward_step.clips_to_pixel_range", _CONVERGES)),
+        ("craft_poisons.leaves_inputs_alone", 1, _STEPS_WORK),
+    ),
 )
 
 FINE_PRUNING = _part(

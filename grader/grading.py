@@ -19,14 +19,23 @@ from grader.contract import INVISIBLE_TRIGGER, PARTS, Check, Part, check, max_bo
 from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
 from grader.outcome import ChallengeResult, Location, Outcome, Reason, Report, Status
-from grader.parts import invisible_trigger, invisible_trigger_attack, invisible_trigger_update  # noqa: F401 registers its checks
+from grader.parts import (
+    clean_label_loop,
+    invisible_trigger,
+    invisible_trigger_attack,
+    invisible_trigger_update,  # noqa: F401 registers its checks
+)
 from grader.parts.run import CheckFunction, PartRun, Progress
 from grader.sandbox import ChildServer, LocalServer, StepServer
 from grader.spec import Spec, load_spec
 from grader.student import Finding, StudentModule
 from grader.submission import Submission, read_submission
 
-CHECKS: Mapping[str, CheckFunction] = {**invisible_trigger.CHECKS, **invisible_trigger_attack.CHECKS}
+CHECKS: Mapping[str, CheckFunction] = {
+    **invisible_trigger.CHECKS,
+    **invisible_trigger_attack.CHECKS,
+    **clean_label_loop.CHECKS,
+}
 PREPARE: Mapping[str, Callable[[PartRun], None]] = {"invisible_trigger": invisible_trigger_attack.prepare}
 """What a part's outcome checks can begin before they run, by part."""
 

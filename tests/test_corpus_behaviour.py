@@ -8,12 +8,14 @@ import ast
 import sys
 import types
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from tests import observe_clean_label
 from tests.corpus import Item, mutants, reference, styles
 
 Observation = dict[str, Any]
@@ -151,17 +153,22 @@ def observe_rate(module: types.ModuleType, generator: torch.Generator) -> Iterat
     yield from (run_with(target) for target in (0, 4, 7))
 
 
-def observe(source: str, function: str | None = None) -> dict[str, Observation]:
-    """Everything that is seen of one function, or of all four."""
-    module = load(source, "submission_of_the_corpus")
-    probes = {
+PROBES: dict[str, dict[str, observe_clean_label.Probe]] = {
+    "invisible_trigger": {
         "apply_trigger": observe_trigger,
         "poison_step": observe_poison_step,
         "delta_step": observe_delta_step,
         "attack_success_rate": observe_rate,
-    }
+    },
+    "clean_label": observe_clean_label.PROBES,
+}
+
+
+def observe(part: str, source: str, function: str | None = None) -> dict[str, Observation]:
+    """Everything that is seen of one function, or of all of the part."""
+    module = load(source, "submission_of_the_corpus")
     found: dict[str, Observation] = {}
-    for name, probe in probes.items():
+    for name, probe in PROBES[part].items():
         if function in (None, name):
             generator = torch.Generator().manual_seed(20)
             found |= {f"{name} {i}": attempt(run) for i, run in enumerate(probe(module, generator))}
@@ -176,6 +183,9 @@ def differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
                 yield f"{where} {key}"
             else:
                 yield from differences(found[key], expected[key], f"{where} {key}")
+    elif isinstance(expected, tuple) and isinstance(found, tuple) and len(found) == len(expected):
+        for number, (a, b) in enumerate(zip(found, expected, strict=True)):
+            yield from differences(a, b, f"{where} {number}")
     elif isinstance(expected, Tensor) and isinstance(found, Tensor):
         same_form = found.shape == expected.shape and found.dtype == expected.dtype
         if not same_form or not torch.allclose(found.double(), expected.double(), rtol=1e-4, atol=1e-6):
@@ -187,26 +197,29 @@ def differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
         yield where
 
 
-@pytest.fixture(scope="module")
-def solution() -> dict[str, Observation]:
-    return observe(reference("invisible_trigger"))
+@cache
+def solution(part: str) -> dict[str, Observation]:
+    return observe(part, reference(part))
 
 
-def test_the_solution_raises_nothing(solution: dict[str, Observation]) -> None:
-    assert not [name for name, seen in solution.items() if "raised" in seen]
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("style", styles(), ids=lambda item: item.name)
-def test_a_style_behaves_as_the_solution(style: Item, solution: dict[str, Observation]) -> None:
-    assert list(differences(observe(source_of(style)), solution)) == []
+@pytest.mark.parametrize("part", PROBES)
+def test_the_solution_raises_nothing(part: str) -> None:
+    assert not [name for name, seen in solution(part).items() if "raised" in seen]
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("mutant", mutants(), ids=lambda item: item.name)
-def test_a_mutant_does_not(mutant, solution: dict[str, Observation]) -> None:
-    expected = {name: seen for name, seen in solution.items() if name.split()[0] == mutant.function}
-    assert list(differences(observe(source_of(mutant), mutant.function), expected)) != []
+@pytest.mark.parametrize("style", styles(), ids=lambda item: f"{item.part}-{item.name}")
+def test_a_style_behaves_as_the_solution(style: Item) -> None:
+    assert list(differences(observe(style.part, source_of(style)), solution(style.part))) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda item: f"{item.part}-{item.name}")
+def test_a_mutant_does_not(mutant) -> None:
+    expected = {
+        name: seen for name, seen in solution(mutant.part).items() if name.split()[0] == mutant.function
+    }
+    assert list(differences(observe(mutant.part, source_of(mutant), mutant.function), expected)) != []
 
 
 def test_no_two_styles_are_the_same() -> None:

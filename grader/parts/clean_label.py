@@ -127,7 +127,7 @@ def _backward(run: PartRun, forward: np.ndarray, base: np.ndarray, step: np.ndar
     )
 
 
-def _pulled(forward: np.ndarray, base: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def pulled(forward: np.ndarray, base: np.ndarray, weight: np.ndarray | float) -> np.ndarray:
     """Where the derivative of (weight / 2) |x - b|^2 + |x - forward|^2 / 2 is zero."""
     return forward + weight / (1 + weight) * (base.astype(np.float64) - forward)
 
@@ -150,17 +150,17 @@ def backward_step__moves_towards_base(run: PartRun, rng: np.random.Generator) ->
     weight = step * beta
     wrong = {
         "not_pulled": forward,
-        "half_forgotten": _pulled(forward, base, 2 * weight),
-        "too_weak": _pulled(forward, base, weight / 2),
+        "half_forgotten": pulled(forward, base, 2 * weight),
+        "too_weak": pulled(forward, base, weight / 2),
         "explicit_step": forward - weight * (forward - base),
         "not_divided": np.clip(forward + weight * base, 0, 1),
-        "swapped": _pulled(base, forward, weight),
-        "step_ignored": _pulled(forward, base, np.float64(beta)),
-        "beta_ignored": _pulled(forward, base, step.astype(np.float64)),
-        "one_step": _pulled(forward, base, weight[:1]),
-        "mean_step": _pulled(forward, base, weight.mean()),
+        "swapped": pulled(base, forward, weight),
+        "step_ignored": pulled(forward, base, beta),
+        "beta_ignored": pulled(forward, base, step.astype(np.float64)),
+        "one_step": pulled(forward, base, weight[:1]),
+        "mean_step": pulled(forward, base, weight.mean()),
     }
-    require_close(found, _pulled(forward, base, weight), wrong)
+    require_close(found, pulled(forward, base, weight), wrong)
     found = _backward(run, forward, base, step, 0.0).tensor(forward.shape)
     require_close(found, forward, {"pulled_without_beta": base})
     return None
@@ -170,14 +170,14 @@ def backward_step__moves_towards_base(run: PartRun, rng: np.random.Generator) ->
 def backward_step__clips_to_pixel_range(run: PartRun, rng: np.random.Generator) -> Values:
     forward, base, step, beta = _backward_problem(rng, -1.5, 2.5)
     found = _backward(run, forward, base, step, beta).tensor(forward.shape)
-    pulled = _pulled(forward, base, step * beta)
+    right = pulled(forward, base, step * beta)
     wrong = {
-        "not_clipped": pulled,
-        "clipped_first": _pulled(np.clip(forward, 0, 1), base, step * beta),
-        "clipped_high_only": np.minimum(pulled, 1),
-        "clipped_low_only": np.maximum(pulled, 0),
+        "not_clipped": right,
+        "clipped_first": pulled(np.clip(forward, 0, 1), base, step * beta),
+        "clipped_high_only": np.minimum(right, 1),
+        "clipped_low_only": np.maximum(right, 0),
     }
-    require_close(found, np.clip(pulled, 0, 1), wrong, low=float(found.min()), high=float(found.max()))
+    require_close(found, np.clip(right, 0, 1), wrong, low=float(found.min()), high=float(found.max()))
     return None
 
 

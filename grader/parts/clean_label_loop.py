@@ -14,7 +14,7 @@ import torch
 
 from grader.lab.models import ResNet18, initialise
 from grader.parts.clean_label import CHECKS as STEP_CHECKS
-from grader.parts.clean_label import Values, _check, _require_untouched
+from grader.parts.clean_label import Values, _check, _require_untouched, pulled
 from grader.parts.run import CheckFunction, PartRun, close
 from grader.parts.small_extractor import SmallExtractor
 from grader.student import FeaturesArgument, Finding, TensorArgument
@@ -80,11 +80,9 @@ def craft_poisons__converges(run: PartRun, rng: np.random.Generator) -> Values:
 
 @_check
 def craft_poisons__undoes_rejected_steps(run: PartRun, rng: np.random.Generator) -> Values:
-    beta = 0.5
-    problem = LoopProblem.draw(rng, reach=0.1)
-    step = 60 * problem.extractor.safe_step
+    beta = 0.05
+    problem, step = _step_too_long(rng, beta)
     found = problem.craft(run, step, beta, 1, None)
-    # every image's first step is far too long, so nothing may have happened
     if not np.abs(found - problem.bases).max() <= ROUNDING:
         raise Finding("kept_rejected", change=float(np.abs(found - problem.bases).max()))
     found = problem.craft(run, step, beta, 120, None)
@@ -96,6 +94,17 @@ def craft_poisons__undoes_rejected_steps(run: PartRun, rng: np.random.Generator)
     if not missing <= 0.02:
         raise Finding("stopped_early", share=1 - missing)
     return None
+
+
+def _step_too_long(rng: np.random.Generator, beta: float) -> tuple[LoopProblem, float]:
+    """A problem and a step size with which the first step makes every image's objective clearly worse."""
+    while True:
+        problem = LoopProblem.draw(rng, reach=0.1)
+        step = 60 * problem.extractor.safe_step
+        forward = problem.bases - step * problem.extractor.gradient(problem.bases, problem.targets)
+        candidate = np.clip(pulled(forward, problem.bases, step * beta), 0, 1)
+        if bool((problem.objective(candidate, beta) > 1.5 * problem.objective(problem.bases, beta)).all()):
+            return problem, step
 
 
 @_check

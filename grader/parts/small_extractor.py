@@ -1,8 +1,8 @@
 """Feature extractors small enough that their gradients, and the best poison there is, are known: NumPy in float64.
 
 With h = tanh(W vec(x) + c) (or without the tanh) the gradient of |h - t|^2 follows by the chain rule. Without the tanh
-the whole objective is a least-squares problem with bounds on every pixel, which has one answer; SciPy finds it by another
-method than the exercise's. No autograd here and no student code.
+the whole objective is a least-squares problem with bounds on every pixel, which has one answer; SciPy finds it by
+another method than the exercise's. No autograd here and no student code.
 """
 
 from __future__ import annotations

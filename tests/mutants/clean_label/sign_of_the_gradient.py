@@ -1,0 +1,16 @@
+"""forward_step moves along the sign of the gradient, as FGSM does."""
+
+# /// label
+# caught_by = "forward_step.takes_gradient_step"
+# finding = "sign_step"
+# may_fall = ["forward_step.each_image_alone"]
+# ///
+
+import torch
+
+
+def forward_step(features, poison, target_features, step_size):
+    x = poison.detach().clone().requires_grad_()
+    distance = (features(x) - target_features).square().sum()
+    (gradient,) = torch.autograd.grad(distance, x)
+    return poison - step_size * gradient.sign()
