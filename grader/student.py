@@ -354,7 +354,11 @@ def _encode(argument: Argument, arrays: list[np.ndarray]) -> dict[str, Any]:
         network = {"features": argument.name, "sizes": dict(argument.sizes), "state": state}
         return {**network, "bfloat16": argument.bfloat16}
     if isinstance(argument, OptimizerArgument):
-        return {"optimizer": argument.name, "settings": dict(argument.settings), "argument": argument.argument}
+        return {
+            "optimizer": argument.name,
+            "settings": dict(argument.settings),
+            "argument": argument.argument,
+        }
     return {"value": argument}
 
 
