@@ -215,8 +215,7 @@ class StudentModule:
         """Call a function of the student's with fresh arguments.
 
         Args:
-            backward: multiply the returned tensor by this, sum, and run backward, so that gradients appear in the
-                arguments.
+            backward: multiply the result by this, sum, run backward: gradients appear in the arguments.
             seconds: how long it may take, where that is not the usual time of one call.
 
         Raises:
