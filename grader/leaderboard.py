@@ -61,7 +61,8 @@ def enter(
         reached = _run(start(spec_for(spec, entry)))
         values = {
             "levels": entry.grey_levels, "steps": entry.attack.steps, "asr": reached.asr, "acc_drop": reached.acc_drop,
-            "least_asr": spec.challenge.least_asr, "largest_acc_drop": spec.challenge.largest_acc_drop,
+            "least_asr": spec.challenge.least_asr, "points": 100 * reached.acc_drop,
+            "most_points": 100 * spec.challenge.largest_acc_drop,
         }  # fmt: skip
         status = "ranked" if reached.is_goal else "missed"
         return result(status, status, **values)

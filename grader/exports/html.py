@@ -77,7 +77,7 @@ def render_page(
         share=None if report.score is None else report.score / report.max_score,
         score_line=texts.score_line(report, language),
         bonus_line=texts.bonus_line(report, language),
-        challenge_title=messages.challenge("title", {}, language),
+        challenge_line=texts.challenge_line(report, language),
         notices=texts.notices(report, language),
         counts=[(status.value, statuses[status]) for status in Status],
         signs=SIGNS,

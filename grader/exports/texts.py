@@ -142,7 +142,7 @@ def challenge_line(report: Report, language: str | None = None) -> str | None:
     """What came of the leaderboard entry; None without one."""
     if report.challenge is None:
         return None
-    return f"{messages.challenge('title', {}, language or report.language)}: {report.challenge.text}"
+    return messages.challenge("line", {"text": report.challenge.text}, language or report.language)
 
 
 def notices(report: Report, language: str | None = None) -> tuple[str, ...]:

@@ -47,10 +47,10 @@ CONTRAST = """() => {
   }
   return bad;
 }"""
-# Elements that stick out at the right; code scrolls inside its own box.
+# Elements that stick out at the right; code, tables and wide pictures scroll inside their own boxes.
 OVERFLOW = """() => [...document.querySelectorAll("body *")].filter((e) => {
   const box = e.getBoundingClientRect();
-  return box.width && box.right > innerWidth + 1 && !e.closest("pre") && !e.closest(".hidden");
+  return box.width && box.right > innerWidth + 1 && !e.closest("pre, .scroll, .zoom, .hidden");
 }).map((e) => `${e.tagName} ${e.className}`)"""
 
 
@@ -83,7 +83,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = {"invisible_trigger.py": "x = 1  # " + "long " * 60 + "\n" + "<script>alert(6)</script>\n" * 120}
     for language in ("en", "zh"):
         for kind in KINDS:
-            report = getattr(reports, kind)(language=language, pictures=pictures, submission="a" * 200)
+            more = {"challenge": reports.RANKED} if kind == "full" else {}
+            report = getattr(reports, kind)(
+                language=language, pictures=pictures, submission="a" * 200, **more
+            )
             page = render_page(report, folder, playground(), sources=source)
             (folder / f"{kind}-{language}.html").write_text(page, encoding="utf-8")
     return folder
