@@ -214,3 +214,24 @@ def test_the_table_has_intervals(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("other,columns\n")
     with pytest.raises(ExperimentProblem, match="not a table of this command"):
         read_rows(tmp_path / "t.csv")
+
+
+def test_the_readmes_part_says_what_the_table_says(tmp_path: Path) -> None:
+    from solution.readme_clean_label import section
+
+    def row(poisons: int, images: int, turned: int, method: str = "converged") -> dict[str, str]:
+        values = {"attack": "poisons", "budget": "8/255", "poisons": poisons, "images": images, "turned": turned,
+                  "fine_tuning": method, "targets": 100, "seed": 1, "acc_before": 0.93, "acc_after": 0.929,
+                  "others_flipped": 12, "others": 3400, "psnr": 41.0, "ssim": 0.99}  # fmt: skip
+        return {name: str(values.get(name, 0)) for name in clean_label_curve.COLUMNS}
+
+    path = tmp_path / "curve.csv"
+    rows = [row(25, 2500, 93, "sgd"), row(1, 500, 92), row(1, 1000, 90), row(1, 2500, 89), row(1, 50_000, 3)]
+    clean_label.write_table(path, rows)
+    text = section(path)
+    assert (
+        "**93 of 100 (95 % interval 86 to 97)** targets turned, ACC 93.00% without poisons and 0.10 points"
+        in text
+    )
+    assert "still turns 90% of the targets: 8/255: 1,000 images." in text
+    assert "turns 3 of 100 (8/255)" in text
