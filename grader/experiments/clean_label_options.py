@@ -31,6 +31,10 @@ def add_attack_options(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, metavar="FILE", help="of another ResNet-18, with its model card beside it"
     )
     parser.add_argument("--download", action="store_true", help="download CIFAR-10 if it is not there")
+    parser.add_argument(
+        "--pool", type=int, metavar="N",
+        help="use only N training images, for bases and for fine-tuning: their features are computed sooner",
+    )  # fmt: skip
     parser.add_argument("--beta", type=float, default=usual.beta, help=f"default: {usual.beta}")
     parser.add_argument(
         "--step-size", type=float, default=usual.step_size, help=f"default: {usual.step_size}"

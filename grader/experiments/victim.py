@@ -51,9 +51,10 @@ def load_victim(options: argparse.Namespace) -> Victim:
     """The project's ResNet-18, or the one that ``--weights`` names, with CIFAR-10.
 
     Raises:
-        DataError: weights or data are missing or damaged.
+        DataError: weights or data are missing or damaged, or ``--pool`` asks for more than there are.
         ExperimentProblem: there is no such device.
     """
+    from grader.lab.clean_label import fine_tuning_sample
     from grader.lab.data import download_cifar10, load_cifar10
     from grader.lab.extractor import RESNET18, check_weights, load_resnet18
 
@@ -65,6 +66,8 @@ def load_victim(options: argparse.Namespace) -> Victim:
         download_cifar10(options.data_dir)
     test = load_cifar10("test", options.data_dir, grey_levels=True)
     train = load_cifar10("train", options.data_dir, grey_levels=True)
+    if options.pool is not None:
+        train = train.subset(fine_tuning_sample(train.y, options.pool, options.seed))
     found = []
     for name, images in (("test", test), ("train", train)):
         with steps(f"features of {name}") as progress:

@@ -3,6 +3,7 @@ what is made only once, and bad input."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from grader.experiments.clean_label_curve import KEY, read_rows, table
 from grader.experiments.common import ExperimentProblem
 from grader.experiments.crafting import _blocks
 from grader.isolation import ROOT
-from grader.lab.data import Images
+from grader.lab.data import DataError, Images
 from grader.lab.extractor import freeze
 from grader.lab.last_layer import extract
 from grader.lab.models import ResNet18, initialise
@@ -169,6 +170,23 @@ def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(list((tmp_path / "features").iterdir())) == 2
     found("of another model")
     assert len(list((tmp_path / "features").iterdir())) == 4
+
+
+def test_a_pool_is_as_many_training_images_of_every_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKDOOR_LAB_CACHE", str(tmp_path))
+    monkeypatch.setattr("grader.lab.data.load_cifar10", lambda split, *_, **__: some_images(4, len(split)))
+    monkeypatch.setattr("grader.lab.extractor.check_weights", lambda _: {"sha256": "w"})
+    monkeypatch.setattr("grader.lab.extractor.load_resnet18", lambda _: freeze(ResNet18(width=4)))
+    options = argparse.Namespace(device="cpu", weights=None, download=False, data_dir=None, pool=20, seed=1)
+    found = victim.load_victim(options)
+    assert found.train.y.bincount().tolist() == [2] * 10
+    assert len(found.test) == 40
+    torch.testing.assert_close(found.train_features, extract(found.model, found.train.x))
+    options.pool = 50
+    with pytest.raises(DataError, match="4 training images, fewer than the 5"):
+        victim.load_victim(options)
 
 
 def test_blocks_cover_every_target_and_rank_once() -> None:
