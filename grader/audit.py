@@ -5,8 +5,9 @@ direction v its derivative is (L(theta + h v) - L(theta - h v)) / 2h: forward pa
 the gradient is computed. It must equal <g, v> for the gradient g that came back. A submission that returns something
 else, to walk the weights to values hidden in its file, is seen with near certainty in a step that is audited.
 
-Not covered: a lie far smaller than the gradient itself (see ``TOLERANCE``), and steps that are not audited; which
-steps are audited is drawn from the operating system's randomness, so the submission cannot know.
+Not covered: a lie far smaller than the gradient itself (see ``TOLERANCE``); delta's gradient at pixels on the clamp's
+kink, which are all of them in the first step, since delta begins at 0; and steps that are not audited. Which steps are
+audited is drawn from the operating system's randomness and asked when their block is over: a submission cannot know.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ Three kinds, named in every report:
   namespaces). **No security claim**: it reads whatever the user can read.
 - ``none``: this very process, for a debugger. No isolation of any kind.
 
-In the first two, ``lockdown.py`` adds limits on memory, CPU time and open files and, on Linux, a seccomp filter (no new
-processes, signals or sockets).
+In the first two, ``lockdown.py`` adds limits on memory, CPU time and open files and, on Linux, a seccomp filter (no
+new processes, signals or sockets, no changes to other processes); ``nursery.py`` counts threads.
 
 Not covered by bubblewrap: a bug in the kernel, in bubblewrap or in the parent's own reading of frames; timing and other
-side channels on the same machine; memory bandwidth and caches; and the read-only files named above, which student code
-can read.
+side channels on the same machine; memory bandwidth and caches; real memory up to the spec's limit, for each job; and the
+read-only files named above, which student code can read. Where root starts it, root's own files belong to the user in
+there, so it rests on all of them being mounted read-only: an ordinary user is safer.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import re
 import shutil
 import statistics
@@ -59,10 +60,30 @@ def clean_label() -> str:
     return readme_clean_label.section(MEASURED / "clean_label_curve.csv")
 
 
+def trust() -> str:
+    """What ablation, fuzzing and the killed class found, a line each."""
+    fuzzed = json.loads((ROOT / "tests" / "fuzz" / "RESULTS.json").read_text(encoding="utf-8"))
+    counts = ", ".join(f"{run['inputs']:,} {name}" for name, run in fuzzed.items())
+    ablation_said = (ROOT / "tests" / "ablation" / "TABLE.md").read_text(encoding="utf-8").splitlines()[0]
+    class_said = (ROOT / "tests" / "measured" / "class_of_200.txt").read_text(encoding="utf-8").strip()
+    return (
+        f"- Ablation: {ablation_said}\n"
+        f"- Fuzzing: {counts}; every input was read or refused with a defined error.\n\n"
+        f"```\n{class_said}\n```"
+    )
+
+
+def audit() -> str:
+    """What ``python -m tests.audit_power`` computed."""
+    return (ROOT / "tests" / "measured" / "audit_power.md").read_text(encoding="utf-8").strip()
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "seeds": seeds,
     "bench": bench,
     "validity": validity,
+    "trust": trust,
+    "audit": audit,
     "clean_label": clean_label,
 }
 

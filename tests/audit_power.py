@@ -1,6 +1,6 @@
 """How likely the audit is to catch a submission that lies about its gradients in k steps of the training.
 
-    python -m tests.audit_power [--looks 2]
+    python -m tests.audit_power [--looks 2] [--save]
 
 Trains with the reference solution, as grading does, and stops in every block of audited steps. There each kind of lie
 is told and audited with fresh random directions, which gives the chance p that an audited lie is seen. One step in each
@@ -15,6 +15,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,13 +24,16 @@ from tqdm import tqdm
 
 import solution.invisible_trigger as reference
 from grader.audit import Verdict, audited_model, check_delta_gradient, check_gradients
+from grader.batch.ledger import grader_hash
 from grader.lab.data import load_mnist
 from grader.lab.models import LeNet5
 from grader.lab.training import AttackSettings, LocalStepper, clean_start, train_backdoor
+from grader.outcome import write_whole
 from grader.spec import load_spec
 
 Gradients = dict[str, Tensor]
 Lie = Callable[["Moment", torch.Generator], tuple[Gradients, Tensor]]
+MEASURED = Path(__file__).with_name("measured") / "audit_power.md"
 BAD_STEPS = (1, 5, 10, 25, 50, 75, 100, 200, 468, 650)
 
 
@@ -168,6 +172,7 @@ def main() -> int:
     )
     parser.add_argument("--looks", type=int, default=2, help="audits of each lie in each block")
     parser.add_argument("--seed", type=int, default=1, help="order of the training's batches")
+    parser.add_argument("--save", action="store_true", help=f"keep the table in {MEASURED.name}")
     options = parser.parse_args()
     part = load_spec().invisible_trigger
     block = round(1 / part.audit_share)
@@ -177,15 +182,15 @@ def main() -> int:
         for moment in found
         for seed in range(options.looks)
     ]
-    print(f"{part.attack.steps} steps, one audited in each block of {block}; chance to catch k bad steps:\n")
-    print(
-        table(
-            list(rows(found, options.looks)),
-            part.attack.steps // block,
-            block,
-            (honest.count(False), len(honest)),
-        )
+    counts = list(rows(found, options.looks))
+    text = (
+        f"Grader `{grader_hash()}`: {part.attack.steps} steps, one audited in each block of {block}; "
+        "chance to catch k bad steps:\n\n"
+        + table(counts, part.attack.steps // block, block, (honest.count(False), len(honest)))
     )
+    print(text)
+    if options.save:
+        write_whole(MEASURED, text + "\n")
     return int(not all(honest))
 
 

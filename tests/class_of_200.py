@@ -1,6 +1,6 @@
 """A class of 200 unlike submissions, graded while it is killed again and again; then each graded alone, and compared.
 
-    python -m tests.class_of_200 [--size 200] [--kills 5] [--jobs 2] [--seed 0] [--keep DIR]
+    python -m tests.class_of_200 [--size 200] [--kills 5] [--jobs 2] [--seed 0] [--keep DIR] [--save]
 
 Styles, mutants and hostile submissions of the corpus and files that crash or are no submission, as folders and as
 zips, go to ``python -m grader batch`` under a small spec. It is ended with SIGKILL at random moments and started again.
@@ -38,6 +38,7 @@ from tests.batch.helpers import small_spec
 from tests.corpus import KINDS, items
 
 CORE = FILENAMES[0]
+MEASURED = Path(__file__).with_name("measured") / "class_of_200.txt"
 # Files that crash whatever reads them carelessly, and what is no submission at all.
 CRASHING: dict[str, bytes] = {
     "empty": b"",
@@ -173,6 +174,7 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="work here, keep it, and reuse the scores alone"
     )
+    parser.add_argument("--save", action="store_true", help=f"keep the table in {MEASURED.name}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = (options.keep or Path(scratch)).absolute()
@@ -218,9 +220,12 @@ def show(out: Path, alone: dict[str, int | None], seen: Killed, options: argpars
         ("wall time in all", f"{seen.seconds:.0f} s, {options.jobs} jobs", True),
         ("wall time a grade, mean", f"{seconds / max(1, len(graded)):.2f} s", True),
     ]
-    print(f"grader {grader_hash()}, class seed {options.seed}")
+    lines = [f"grader {grader_hash()}, class seed {options.seed}"]
     for name, value, held in rows:
-        print(f"  {name:38}{value}{'' if held else '   <-- NOT AS IT MUST BE'}")
+        lines.append(f"  {name:38}{value}{'' if held else '   <-- NOT AS IT MUST BE'}")
+    print("\n".join(lines))
+    if options.save:
+        write_whole(MEASURED, "\n".join(lines) + "\n")
     return 0 if all(held for _, _, held in rows) else 1
 
 

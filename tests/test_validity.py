@@ -94,4 +94,5 @@ def test_without_its_check_a_mutant_is_not_noticed(monkeypatch: pytest.MonkeyPat
     item = next(m for m in mutants() if m.name == "rate_in_percent")
     without, with_other = (check(A_CHECK), check("invisible_trigger.apply_trigger.adds_delta"))
     assert ablation.run(without, item, "k")["full_marks"]
-    assert ablation.run(with_other, item, "k")["caught_by"] == A_CHECK
+    row = ablation.run(with_other, item, "k")
+    assert (row["caught_by"], row["named"]) == ([A_CHECK], True)

@@ -7,10 +7,12 @@ so its dependents run. Then the faulty submissions that it catches are graded wi
 
 - **alone**: a mutant or a hostile item now has full marks in everything that is left, and nobody is asked to look at
   it. Only this check stood between the fault and the grade.
-- **gain**: no item has, but if the check passed whatever came, a hostile item would earn more than its label allows.
-  So it is with the outcome's checks, which rest on one training and fail together.
+- **names**: none has, since other checks fail as well; but no check that is left names the cause that a mutant's label
+  gives, so the student would be told something else.
+- **gain**: if the check passed whatever came, a hostile item would earn more than its label allows. So it is with the
+  outcome's checks, which rest on one training and fail together.
 
-A check of which neither is true is unnoticed: it could be deleted and no test would fail. Then the exit status is 1.
+A check of which none is true is unnoticed: it could be deleted and no test would fail. Then the exit status is 1.
 Mutants are graded in this process and hostile items in the sandbox, under the public spec. Rows are written as they
 come; those of another grader or of a changed item are made again.
 """
@@ -82,23 +84,30 @@ def _dependents(check_: Check) -> set[str]:
 
 
 def run(check_: Check, item: Item, key: str) -> Row:
-    """Grade an item without a check; stops at the first other check that catches it."""
+    """Grade an item without a check; the part's experiment only where no unit check catches it."""
     isolation = "none" if isinstance(item, Mutant) else "auto"
-    caught_by = None
+    caught: list[Outcome] = []
     with (
         tempfile.TemporaryDirectory() as folder,
         Ablated(materialise(item, Path(folder)), check_, isolation) as grading,
     ):
         for other in part(check_.part).checks:
-            if other.id != check_.id and not is_fine(grading.outcome(other.id)):
-                caught_by = other.id
-                break
+            if other.id != check_.id and not (other.is_outcome and caught):
+                outcome = grading.outcome(other.id)
+                if not is_fine(outcome):
+                    caught.append(outcome)
         flagged = bool(grading.report_finished().review)
-    full = caught_by is None and not flagged
     return {
-        "key": key, "check": check_.id, "kind": item.kind, "name": item.name, "full_marks": full,
-        "caught_by": caught_by, "flagged": flagged,
-    }  # fmt: skip
+        "key": key,
+        "check": check_.id,
+        "kind": item.kind,
+        "name": item.name,
+        "full_marks": not caught and not flagged,
+        "caught_by": [outcome.id for outcome in caught],
+        "named": isinstance(item, Mutant)
+        and item.finding in {None, *(outcome.finding for outcome in caught)},
+        "flagged": flagged,
+    }
 
 
 def gains(check_: Check) -> list[str]:
@@ -126,22 +135,24 @@ def examine(check_: Check, rows: Rows, used: set[str]) -> list[Row]:
 
 
 def verdict(check_: Check, found: Sequence[Row]) -> tuple[str, str]:
-    """(alone, gain or unnoticed; by which items)."""
-    for row in found:
-        if row["full_marks"]:
-            return "alone", f"{row['kind']}/{row['name']}"
-    if check_.is_outcome and (names := gains(check_)):
-        return "gain", ", ".join(f"hostile/{name}" for name in names[:2])
-    elsewhere = sorted({row["caught_by"] for row in found if row["caught_by"]})
+    """(alone, names, gain or unnoticed; by which items)."""
+    alone = [f"{row['kind']}/{row['name']}" for row in found if row["full_marks"]]
+    names = [f"mutants/{row['name']}" for row in found if row["kind"] == "mutants" and not row["named"]]
+    gain = [f"hostile/{name}" for name in gains(check_)] if check_.is_outcome else []
+    for what, by in (("alone", alone), ("names", names), ("gain", gain)):
+        if by:
+            return what, ", ".join(by[:3])
+    elsewhere = sorted({other for row in found for other in row["caught_by"]})
     return "unnoticed", f"caught elsewhere: {', '.join(elsewhere)}" if elsewhere else "no item loses it"
 
 
 def table(verdicts: Sequence[tuple[Check, str, str, int]]) -> str:
     """The verdicts, as Markdown."""
-    counts = {name: sum(v[1] == name for v in verdicts) for name in ("alone", "gain", "unnoticed")}
+    counts = {name: sum(v[1] == name for v in verdicts) for name in ("alone", "names", "gain", "unnoticed")}
     lines = [
-        f"Grader `{grader_hash()}`, {len(verdicts)} checks removed in turn: {counts['alone']} stand alone, "
-        f"{counts['gain']} keep hostile items from gaining, {counts['unnoticed']} are unnoticed.",
+        f"Grader `{grader_hash()}`, {len(verdicts)} checks removed in turn: {counts['alone']} stand alone between a "
+        f"fault and full marks, {counts['names']} alone name the cause, {counts['gain']} keep a hostile item from "
+        f"gaining, {counts['unnoticed']} are unnoticed.",
         "",
         "| check | without it | by | graded |",
         "| --- | --- | --- | --- |",

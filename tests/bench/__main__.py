@@ -5,6 +5,7 @@
 - ``steps``: the same training steps through the sandbox and in one process, turn by turn.
 - ``usual``: our training against the usual course code, both to the public spec's thresholds.
 - ``grade``: one whole grading of the reference solution, by phase, with its peak memory.
+- ``class``: small classes in one batch, with one job and with two.
 - ``clean_label``: feature collisions on ResNet-18 against ART's; needs CIFAR-10 and the extra ``bench``.
 """
 
@@ -43,7 +44,7 @@ from grader.lab.training import AttackSettings, LocalStepper, Stepper, clean_sta
 from grader.outcome import write_whole
 from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.spec import Spec, load_spec
-from tests.bench import usual_course_code
+from tests.bench import class_batch, usual_course_code
 from tests.bench.poison_frogs import bench_clean_label
 
 MEASURED = Path(__file__).with_name("MEASURED.txt")
@@ -227,10 +228,16 @@ class _Both:
             stream.flush()
 
 
+def bench_class(_: int) -> None:
+    """A class in one batch: what a submission costs beyond its own training, and what a second job gains."""
+    class_batch.show(size=10, steps=100)
+
+
 BENCHMARKS: dict[str, Callable[[int], None]] = {
     "steps": bench_steps,
     "usual": bench_usual,
     "grade": bench_grade,
+    "class": bench_class,
     "clean_label": bench_clean_label,
 }
 

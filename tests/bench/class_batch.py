@@ -123,28 +123,33 @@ def _pss(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
-def main() -> int:
+def show(size: int, steps: int) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.class_batch", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--size", type=int, default=10, help="submissions a class")
-    parser.add_argument("--steps", type=int, default=100, help="training steps a submission")
-    options = parser.parse_args()
-    print(f"classes of {options.size}, {options.steps} steps each, grader {grader_hash()}")
+    print(f"classes of {size} submissions, {steps} training steps each:")
     one = two = None
     for jobs, pictures in ((1, True), (1, False), (2, False)):
-        found = measure(options.size, jobs, options.steps, pictures=pictures)
+        found = measure(size, jobs, steps, pictures=pictures)
         if not pictures:
             one, two = (found, None) if jobs == 1 else (one, found)
+        rest = found.wall - found.training
         print(
             f"  {jobs} job{'s' if jobs > 1 else ' '} {'with' if pictures else 'no  '} pictures:"
             f" start-up {found.startup:5.1f} s, then {found.each:5.2f} s a submission; a grade {found.wall:5.2f} s,"
-            f" of which training {found.training:5.2f} s, the rest {found.wall - found.training:5.2f} s;"
+            f" of which training {found.training:5.2f} s, the rest {rest:5.2f} s;"
             f" peak PSS {found.family / 2**20:5.0f} MiB ({found.family / jobs / 2**20:.0f} a job)"
         )
     if one and two:
         print(f"  2 jobs against 1: {one.each / two.each:.2f} times the throughput")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.class_batch", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--size", type=int, default=10, help="submissions a class")
+    parser.add_argument("--steps", type=int, default=100, help="training steps a submission")
+    options = parser.parse_args()
+    show(options.size, options.steps)
     return 0
 
 
