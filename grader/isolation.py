@@ -13,9 +13,9 @@ In the first two, ``lockdown.py`` adds limits on memory, CPU time and open files
 new processes, signals or sockets, no changes to other processes); ``nursery.py`` counts threads.
 
 Not covered by bubblewrap: a bug in the kernel, in bubblewrap or in the parent's own reading of frames; timing and other
-side channels on the same machine; memory bandwidth and caches; real memory up to the spec's limit, for each job; and the
-read-only files named above, which student code can read. Where root starts it, root's own files belong to the user in
-there, so it rests on all of them being mounted read-only: an ordinary user is safer.
+side channels on the same machine; memory bandwidth and caches; real memory up to the spec's limit, for each job; and
+the read-only files named above, which student code can read. Where root starts it, root's own files belong to the user
+in there, so it rests on all of them being mounted read-only: an ordinary user is safer.
 """
 
 from __future__ import annotations
