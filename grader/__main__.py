@@ -22,7 +22,12 @@ GRADED, USAGE, GRADER_ERROR = 0, 2, 3
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 done, 2 bad usage, 3 grader error."""
-    parser = argparse.ArgumentParser(prog="python -m grader", description="Backdoor Lab: grade submissions.")
+    parser = argparse.ArgumentParser(
+        prog="python -m grader",
+        description="Backdoor Lab: grade submissions, one or a class, and run the attacks and defences.",
+        epilog="Students use `pytest grader/`. Where something does not work, `python -m grader doctor` says why; "
+        "`python -m grader COMMAND --help` says what a command takes.",
+    )
     parser.add_argument("--version", action="version", version=f"Backdoor Lab grader {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_grade(commands)

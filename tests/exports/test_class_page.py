@@ -71,7 +71,9 @@ def rows() -> list[Row]:
 def test_it_has_a_row_a_student_and_links_to_reports(language: str):
     page = Page(render_class(summary(), rows(), language))
     links = [str(a.get("href")) for a in page.all("a")]
-    addresses = list(dict.fromkeys(link for link in links if link.endswith("report.html")))  # in the ranking, too
+    addresses = list(
+        dict.fromkeys(link for link in links if link.endswith("report.html"))
+    )  # in the ranking, too
     assert addresses[:2] == ["alice/report.html", "Bob/report.html"]
     assert "d%C3%A9%20ja/%25%3F%23/report.html" in addresses
     assert len(addresses) == len(rows()) - 1

@@ -135,6 +135,19 @@ def test_the_classroom50_bundle_fits(released: Path):
     assert sum(map(len, bundle.values())) < 10 * 2**20
 
 
+def test_large_weights_stay_out_of_the_classroom50_bundle(monkeypatch: pytest.MonkeyPatch):
+    files = {
+        "grader/data/resnet18.safetensors": bytes(2**21),
+        "grader/data/MNIST/raw/t10k-labels": b"",
+        **grader_files(),
+    }
+    monkeypatch.setattr(outputs, "grader_files", lambda root: files)
+    bundle = set(outputs.classroom50_bundle())
+    assert not {name for name in bundle if "resnet18" in name or "MNIST" in name}
+    assert {name for name in bundle if re.fullmatch(r"grader/data/lenet5-.*\.safetensors", name)}
+    assert "grader/data/resnet18.safetensors" in outputs.student_repository()
+
+
 def test_the_students_project_needs_what_ours_needs(released: Path):
     import tomllib
 
