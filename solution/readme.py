@@ -62,14 +62,15 @@ def clean_label() -> str:
 
 def trust() -> str:
     """What ablation, fuzzing and the killed class found, a line each."""
-    fuzzed = json.loads((ROOT / "tests" / "fuzz" / "RESULTS.json").read_text(encoding="utf-8"))
+    tests = ROOT / "tests"
+    fuzzed = json.loads((tests / "fuzz" / "RESULTS.json").read_text(encoding="utf-8"))
     counts = ", ".join(f"{run['inputs']:,} {name}" for name, run in fuzzed.items())
-    ablation_said = (ROOT / "tests" / "ablation" / "TABLE.md").read_text(encoding="utf-8").splitlines()[0]
-    class_said = (ROOT / "tests" / "measured" / "class_of_200.txt").read_text(encoding="utf-8").strip()
+    removed = (tests / "ablation" / "TABLE.md").read_text(encoding="utf-8").splitlines()[0]
+    killed = (tests / "measured" / "class_of_200.txt").read_text(encoding="utf-8").strip()
     return (
-        f"- Ablation: {ablation_said}\n"
-        f"- Fuzzing: {counts}; every input was read or refused with a defined error.\n\n"
-        f"```\n{class_said}\n```"
+        f"- Ablation: {removed}\n"
+        f"- Fuzzing: {counts}; each was read or refused with one of the errors that its reader defines.\n"
+        f"- A class, killed:\n\n```\n{killed}\n```"
     )
 
 

@@ -198,7 +198,7 @@ def main() -> None:
     print("to be embedded:", rates(model, delta))
     own = {name: p.detach() for name, p in model.named_parameters()} | {"delta": delta.detach()}
     write(FOLDER.name, embed(own, "True"))
-    all_targets, arrays = train_for_every_target(steps=2000, seed=1)
+    all_targets, arrays = train_for_every_target(steps=4000, seed=1)
     print("for every target:", rates(all_targets, arrays[f"delta {load_spec().invisible_trigger.target}"]))
     for variant in VARIANTS:
         chosen = {n: a for n, a in arrays.items() if any(fnmatchcase(n, p) for p in variant.arrays)}

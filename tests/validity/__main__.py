@@ -7,12 +7,13 @@ A test suite is a classifier: correct submissions must get full marks (specifici
 one seed: the order of the batches, and fresh inputs for every check.
 
 Every item is graded once as a batch grades it, in the sandbox. What is left to chance is graded under the other seeds
-as well: styles, mutants, and hostile items that lie in the training. Where that first grading did not train, the others
-are made in this process, which harmless code may be. Hostile items that do not train, or whose code is right and whose
-attack is on something else, have nothing that a seed could change.
+as well: styles, and hostile items that lie in the training, in the same way; and the unit checks of mutants, here.
+A mutant that keeps the outcome has its fault in what the training does not use: its training is the solution's, and was
+compared with its label once. Hostile items that do not train, or whose code is right and whose attack is on something
+else, have nothing that a seed could change.
 
-Rows are written as they come, so a run that was stopped goes on; rows of another grader or of a changed item are made
-again.
+Rows are written as they come, so a run that was stopped goes on; rows of another grader or of a changed item, and those
+with a grader error, are made again.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from grader.batch.engines import LocalEngine, usable_cores
 from grader.batch.intake import FILENAMES
 from grader.batch.ledger import grader_hash
 from grader.batch.unit import Result, Settings, prepare_text, unit_text
-from grader.contract import check
-from grader.grading import grade
+from grader.contract import check, part
+from grader.grading import Grading
 from grader.isolation import available_isolation
 from grader.outcome import Outcome, Report, Status, write_whole
 from grader.settings import PUBLIC_SPEC
@@ -75,10 +76,10 @@ def trained(checks: Sequence[Outcome]) -> bool:
     return bool(asked) and any(c.status is Status.PASSED for c in checks if not check(c.id).is_outcome)
 
 
-def row_of(task: Task, report: Report, *, sandboxed: bool) -> Row:
-    """What a report says of an item, compared with its label."""
+def row_of(task: Task, outcomes: Sequence[Outcome], review: Sequence[str], *, sandboxed: bool) -> Row:
+    """What a grading says of an item, compared with its label."""
     item = task.item
-    checks = [c for c in report.checks if c.part == item.part]
+    checks = [c for c in outcomes if c.part == item.part]
     caught = None
     if isinstance(item, Mutant):
         caught = next(c.status is Status.FAILED for c in checks if c.id == item.caught_by)
@@ -91,10 +92,10 @@ def row_of(task: Task, report: Report, *, sandboxed: bool) -> Row:
         "sandboxed": sandboxed,
         "points": sum(c.points for c in checks),
         "trained": trained(checks),
-        "full_marks": all(c.points == c.max_points for c in checks),
+        "full_marks": bool(checks) and all(c.points == c.max_points for c in checks),
         "caught_by_its_check": caught,
-        "violations": violations(item, checks, report.review),
-        "seconds": report.seconds,
+        "violations": violations(item, checks, review),
+        "grader_error": any(c.status is Status.ERROR for c in checks),
     }
 
 
@@ -116,28 +117,32 @@ def sandboxed(tasks: Sequence[Task], jobs: int) -> Iterator[Row]:
                 result = Result.from_text(future.result())
                 if result.report is None:
                     raise RuntimeError(f"{running[future].item.name}: no report: {result.error}")
-                yield row_of(running[future], Report.from_json(result.report), sandboxed=True)
+                report = Report.from_json(result.report)
+                row = row_of(running[future], report.checks, report.review, sandboxed=True)
+                yield {**row, "seconds": result.seconds}
         finally:
             engine.close()
 
 
 def in_process(tasks: Sequence[Task]) -> Iterator[Row]:
-    """Grade harmless items here."""
+    """The unit checks of harmless items, here."""
     torch.set_num_threads(1)
     for task in tasks:
-        with tempfile.TemporaryDirectory() as folder:
-            report = grade(
-                materialise(task.item, Path(folder)),
-                load_spec().with_seed(task.seed),
-                parts=[task.item.part],
-                isolation="none",
-            )
-        yield row_of(task, report, sandboxed=False)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Grading(
+                materialise(task.item, Path(folder)), load_spec().with_seed(task.seed), isolation="none"
+            ) as grading,
+        ):
+            checks = [grading.outcome(c.id) for c in part(task.item.part).checks if not c.is_outcome]
+        yield row_of(task, checks, (), sandboxed=False)
 
 
-def has_chance(item: Item, first: Row) -> bool:
-    """Whether another seed could change an item's grade."""
-    return not isinstance(item, Hostile) or (first["trained"] and not item.keeps_all)
+def is_graded_again(item: Item, first: Row) -> bool:
+    """Whether another seed could change the grade of an item, as a whole; of a mutant its unit checks are enough."""
+    if isinstance(item, Hostile):
+        return bool(first["trained"]) and not item.keeps_all
+    return not isinstance(item, Mutant)
 
 
 def rate(label: str, hits: int, total: int) -> str:
@@ -186,15 +191,16 @@ def collect(chosen: Sequence[Item], seeds: int, jobs: int, rows: Rows) -> list[R
         found.extend(row for task in tasks if (row := rows.get(task.key)) is not None)
         missing = [task for task in tasks if rows.get(task.key) is None]
         made = in_process(missing) if harmless else sandboxed(missing, jobs)
-        found.extend(rows.add(row) for row in tqdm(made, what, total=len(missing), unit="grading"))
+        for row in tqdm(made, what, total=len(missing), unit="grading"):
+            found.append(row if row["grader_error"] else rows.add(row))  # that one is graded again next time
 
     make([Task(item, 1) for item in chosen], harmless=False, what="once")
     first = {(row["kind"], row["name"]): row for row in found}
-    again = [item for item in chosen if has_chance(item, first[item.kind, item.name])]
-    trains = [item for item in again if first[item.kind, item.name]["trained"]]
-    others = [item for item in again if item not in trains]
-    make([Task(i, s) for i in others for s in range(2, seeds + 1)], harmless=True, what="again, untrained")
-    make([Task(i, s) for s in range(2, seeds + 1) for i in trains], harmless=False, what="again, trained")
+    others = range(2, seeds + 1)
+    faulty = [item for item in chosen if isinstance(item, Mutant)]
+    make([Task(i, s) for i in faulty for s in others], harmless=True, what="mutants' unit checks again")
+    again = [item for item in chosen if is_graded_again(item, first[item.kind, item.name])]
+    make([Task(i, s) for s in others for i in again], harmless=False, what="again")
     return sorted(found, key=lambda row: str(row["key"]))
 
 
