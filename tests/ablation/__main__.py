@@ -55,7 +55,7 @@ class Ablated(Grading):
 
 
 def patient_spec() -> Spec:
-    """The public spec with limits that a busy machine does not reach: here it is not asked how quick a submission is."""
+    """The public spec with limits that a busy machine does not reach: speed is not the question here."""
     public = load_spec()
     return dataclasses.replace(
         public, limits=dataclasses.replace(public.limits, run_seconds=7200, step_seconds=60)
