@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from grader.lab.clean_label import Outcome, Targets
 
 Row = dict[str, str]
-KEY = ("attack", "budget", "poisons", "images", "fine_tuning", "targets", "seed")
+KEY = ("attack", "budget", "poisons", "images", "fine_tuning", "targets", "pool", "seed")
 COLUMNS = (
     *KEY, "turned", "acc_before", "acc_after", "acc_lowest", "others_flipped", "others",
     "linf", "psnr", "ssim", "distance_before", "distance_after",
@@ -138,7 +138,7 @@ class _Curve:
 
     def _key(self, cell: Cell) -> tuple[str, ...]:
         values = (cell.attack, cell.budget, cell.poisons, cell.images, cell.fine_tuning)
-        return tuple(str(v) for v in (*values, len(self._targets), self._seed))
+        return tuple(str(v) for v in (*values, len(self._targets), len(self._victim.train), self._seed))
 
     def _sample(self, images: int, method: str) -> Sample:
         if (images, method) not in self._samples:

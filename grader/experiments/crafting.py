@@ -55,9 +55,9 @@ class CraftSettings:
     """
 
     epsilon: float | None = 8 / 255
-    beta: float = 0.1
-    step_size: float = 0.05
-    iterations: int = 40
+    beta: float = 0.25
+    step_size: float = 0.005
+    iterations: int = 30
     watermark: float = 0.0
 
     @property
