@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.isolation import ROOT
+from grader.lab.extractor import RESNET18
 from grader.outcome import write_whole
 from solution import readme_clean_label
 
@@ -57,7 +58,8 @@ def validity() -> str:
 
 def clean_label() -> str:
     """What ``python -m grader lab clean-label-curve`` found."""
-    return readme_clean_label.section(MEASURED / "clean_label_curve.csv")
+    network = readme_clean_label.network(RESNET18.with_suffix(".json"))
+    return network + "\n\n" + readme_clean_label.section(MEASURED / "clean_label_curve.csv")
 
 
 def trust() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,20 @@ def section(path: Path) -> str:
     """The benchmark's protocol, the whole curve, and what single poisons do."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    parts = [*benchmark(rows), table(rows), *one_poison(rows)]
-    return "\n\n".join(parts)
+    targets, pool = rows[0]["targets"], max(int(row["pool"]) for row in rows)
+    legend = (
+        f"Of {targets} targets so many are turned, with Wilson's 95 % interval, by the number of fine-tuning images; "
+        "the last layer is solved to its optimum (weight decay 1e-4). Bases are the nearest in feature space of "
+        f"{pool // 10:,} images of their class; the feature distance is the mean of bases → poisons."
+    )
+    return "\n\n".join([*benchmark(rows), legend, table(rows), *one_poison(rows)])
+
+
+def network(card: Path) -> str:
+    """What the model card says of the attacked network."""
+    about = json.loads(card.read_text(encoding="utf-8"))
+    rate = Rate(**about["test_accuracy"])
+    return f"A ResNet-18 with {rate.value:.2%} test accuracy on CIFAR-10 ({rate.hits:,} of {rate.total:,})."
 
 
 def benchmark(rows: Sequence[Row]) -> list[str]:
@@ -57,7 +70,7 @@ def one_poison(rows: Sequence[Row]) -> list[str]:
     parts = []
     if found:
         parts.append(
-            f"The largest fine-tuning set in which a single poison still turns {GOAL:.0%} of the targets: "
+            f"The largest fine-tuning set in which a single poison still turns {100 * GOAL:.0f} % of the targets: "
             f"{'; '.join(found)}."
         )
     whole = [row for row in single if row["images"] == "50000"]

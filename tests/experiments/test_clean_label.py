@@ -240,7 +240,7 @@ def test_the_readmes_part_says_what_the_table_says(tmp_path: Path) -> None:
     def row(poisons: int, images: int, turned: int, method: str = "converged") -> dict[str, str]:
         values = {"attack": "poisons", "budget": "8/255", "poisons": poisons, "images": images, "turned": turned,
                   "fine_tuning": method, "targets": 100, "seed": 1, "acc_before": 0.93, "acc_after": 0.929,
-                  "others_flipped": 12, "others": 3400, "psnr": 41.0, "ssim": 0.99}  # fmt: skip
+                  "others_flipped": 12, "others": 3400, "psnr": 41.0, "ssim": 0.99, "pool": 50_000}  # fmt: skip
         return {name: str(values.get(name, 0)) for name in clean_label_curve.COLUMNS}
 
     path = tmp_path / "curve.csv"
@@ -251,5 +251,6 @@ def test_the_readmes_part_says_what_the_table_says(tmp_path: Path) -> None:
         "**93 of 100 (95 % interval 86 to 97)** targets turned, ACC 93.00% without poisons and 0.10 points"
         in text
     )
-    assert "still turns 90% of the targets: 8/255: 1,000 images." in text
+    assert "still turns 90 % of the targets: 8/255: 1,000 images." in text
     assert "turns 3 of 100 (8/255)" in text
+    assert "5,000 images of their class" in text
