@@ -21,11 +21,12 @@ from grader.lockdown import Limits
 from grader.outcome import ChallengeResult, Location, Outcome, Reason, Report, Status
 from grader.parts import (
     clean_label_loop,
+    clean_label_outcome,
     invisible_trigger,
     invisible_trigger_attack,
     invisible_trigger_update,  # noqa: F401 registers its checks
 )
-from grader.parts.run import CheckFunction, PartRun, Progress
+from grader.parts.run import CheckFunction, PartRun, Progress, ResourceAbsent
 from grader.sandbox import ChildServer, LocalServer, StepServer
 from grader.spec import Spec, load_spec
 from grader.student import Finding, StudentModule
@@ -35,6 +36,7 @@ CHECKS: Mapping[str, CheckFunction] = {
     **invisible_trigger.CHECKS,
     **invisible_trigger_attack.CHECKS,
     **clean_label_loop.CHECKS,
+    **clean_label_outcome.CHECKS,
 }
 PREPARE: Mapping[str, Callable[[PartRun], None]] = {"invisible_trigger": invisible_trigger_attack.prepare}
 """What a part's outcome checks can begin before they run, by part."""
@@ -226,6 +228,8 @@ class Grading:
                 values = CHECKS[check_.id](run, run.rng(check_.id))
             except Finding as finding:
                 return self._failed(check_, finding)
+            except ResourceAbsent as absent:
+                return self._skipped(check_, Reason.RESOURCE_ABSENT, resource=absent.resource)
             return self._outcome(check_, Status.PASSED, None, values or {})
         except Exception as error:  # noqa: BLE001 the grader's own fault must never count against the student
             traceback.print_exc()

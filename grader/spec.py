@@ -103,6 +103,45 @@ class ChallengeSpec:
 
 
 @dataclass(frozen=True)
+class CleanLabelAttack:
+    """One victim of part 2, and what the attack on it must reach.
+
+    Attributes:
+        targets: how many test images are attacked, each with a victim of its own.
+        poisons: images that are made for each of them.
+        images: clean images that the victim trains its last layer on, a multiple of 10.
+        candidates: further training images, of all classes, among which bases are chosen.
+        judged: test images that give the accuracy; the targets are among them.
+        weight_decay: of the victim's last layer.
+        epsilon: a whole number of grey levels, because poisons are saved with 8 bits.
+        step_size, beta, iterations: arguments of ``craft_poisons``.
+        turned: targets that must be taken for their base class, at least.
+        acc_drop: largest accepted fall of the accuracy, on average over the victims.
+    """
+
+    targets: int
+    poisons: int
+    images: int
+    candidates: int
+    judged: int
+    weight_decay: float
+    epsilon: float
+    step_size: float
+    beta: float
+    iterations: int
+    turned: int
+    acc_drop: float
+
+
+@dataclass(frozen=True)
+class CleanLabelSpec:
+    """Part 2. The network on MNIST is part 1's clean start; on CIFAR-10 it is the project's ResNet-18."""
+
+    mnist: CleanLabelAttack
+    cifar10: CleanLabelAttack
+
+
+@dataclass(frozen=True)
 class Spec:
     """One grading's settings.
 
@@ -119,6 +158,7 @@ class Spec:
     limits: LimitSettings
     threads: ThreadSettings
     invisible_trigger: InvisibleTriggerSpec
+    clean_label: CleanLabelSpec
     challenge: ChallengeSpec
     hash: str = ""
 
@@ -229,7 +269,28 @@ def _check_ranges(spec: Spec) -> None:
          spec.challenge.training_seconds),
         (part.attack.batch_size <= 2048, "invisible_trigger.attack.batch_size must be at most 2048",
          part.attack.batch_size),
+        *_clean_label_rules("mnist", spec.clean_label.mnist),
+        *_clean_label_rules("cifar10", spec.clean_label.cifar10),
     ]  # fmt: skip
     for holds, rule, value in rules:
         if not holds:
             raise SpecError(f"{rule}, not {value}")
+
+
+def _clean_label_rules(victim: str, settings: CleanLabelAttack) -> list[tuple[bool, str, object]]:
+    """The same for one victim of part 2: (holds, rule, value)."""
+    where = f"clean_label.{victim}"
+    values = dataclasses.asdict(settings)
+    levels = 255 * settings.epsilon
+    most = {"targets": 100, "poisons": 50, "images": 10_000, "candidates": 50_000, "judged": 10_000}
+    return [
+        *((v > 0, f"{where}.{k} must be positive", v) for k, v in values.items() if k not in ("beta", "turned")),
+        *((values[k] <= v, f"{where}.{k} must be at most {v}", values[k]) for k, v in most.items()),
+        (settings.beta >= 0, f"{where}.beta must not be negative", settings.beta),
+        (settings.images % 10 == 0, f"{where}.images must be a multiple of 10, the classes", settings.images),
+        (settings.epsilon <= 1 and abs(levels - round(levels)) < 1e-6,
+         f"{where}.epsilon must be a whole number of grey levels, k/255, at most 1", settings.epsilon),
+        (0 < settings.turned <= settings.targets, f"{where}.turned must be between 1 and its targets",
+         settings.turned),
+        (settings.acc_drop <= 1, f"{where}.acc_drop must be in (0, 1]", settings.acc_drop),
+    ]  # fmt: skip

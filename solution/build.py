@@ -40,14 +40,20 @@ def generate(root: Path, parts: Sequence[Part] = PARTS) -> dict[str, str]:
     """
     files = {part.filename: make_stub(_read(root, Path("solution", part.filename)), part) for part in parts}
     loop = training_loop(_read(root, LOOP_SOURCE))
-    values = {"spec": tomllib.loads(_read(root, SPEC)), "points": function_points(parts[0])}
+    values = {
+        "spec": tomllib.loads(_read(root, SPEC)),
+        "points": function_points(parts[0]),
+        "bonus": {part.name: part.points for part in parts if not part.core},
+    }
     for filename, language in HANDOUTS.items():
         inserts = {
             "points": points_table(parts[0], language),
             "loop": loop,
             "feedback": feedback_example(language),
         }
-        files[filename] = make_handout(_read(root, Path("solution", filename)), filename, inserts, values)
+        tables = {f"points of {part.name}": points_table(part, language) for part in parts[1:]}
+        text = _read(root, Path("solution", filename))
+        files[filename] = make_handout(text, filename, inserts, values, optional=tables)
     files[CHALLENGE] = _read(root, Path("solution", CHALLENGE))
     files[REPORT] = make_report(_read(root, Path("solution", REPORT)), parts)
     return files

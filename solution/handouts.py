@@ -1,7 +1,7 @@
 """A handout of ``solution/`` to the one that students read: with tables, code and numbers from where they are run.
 
 A handout repeats nothing that could drift. A line ``<!-- insert: points -->`` becomes the table of points from the
-contract, ``loop`` the training loop from its source, ``feedback`` an example in the words of ``messages/``.
+contract (``points of PART`` that of a bonus part), ``loop`` the training loop from its source, ``feedback`` an example in the words of ``messages/``.
 ``{{spec.KEY.KEY}}`` becomes a value of the public spec, ``{{points.FUNCTION}}`` the points of a function.
 """
 
@@ -21,13 +21,24 @@ LOOP_FUNCTION = "train_backdoor"
 EXAMPLE_CHECK, EXAMPLE_FINDING = "invisible_trigger.poison_step.clears_delta_gradient", "accumulated"
 
 
-def make_handout(text: str, filename: str, inserts: Mapping[str, str], values: Mapping[str, Any]) -> str:
+def make_handout(
+    text: str,
+    filename: str,
+    inserts: Mapping[str, str],
+    values: Mapping[str, Any],
+    *,
+    optional: Mapping[str, str] | None = None,
+) -> str:
     """The handout with its inserts and values, marked as generated.
+
+    Args:
+        inserts: what the handout must ask for. optional: what it may.
 
     Raises:
         BuildError: an insert or a value that does not exist, or an insert that the handout never asks for.
     """
     asked: set[str] = set()
+    known = {**inserts, **(optional or {})}
 
     def value(match: re.Match[str]) -> str:
         found: Any = values
@@ -39,12 +50,12 @@ def make_handout(text: str, filename: str, inserts: Mapping[str, str], values: M
 
     def insert(match: re.Match[str]) -> str:
         name = match[1]
-        if name not in inserts:
+        if name not in known:
             raise BuildError(
-                f"solution/{filename}: no insert is called {name!r}; there are {', '.join(inserts)}"
+                f"solution/{filename}: no insert is called {name!r}; there are {', '.join(known)}"
             )
         asked.add(name)
-        return inserts[name]
+        return known[name]
 
     body = re.sub(r"\{\{(.*?)\}\}", value, text)
     body = re.sub(r"^<!-- insert: (.*?) -->$", insert, body, flags=re.MULTILINE)

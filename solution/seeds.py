@@ -83,12 +83,12 @@ def read_rows(path: Path, code: str) -> list[Row]:
     return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(lines[1:])]
 
 
-def write_rows(path: Path, code: str, rows: Sequence[Row]) -> None:
+def write_rows(path: Path, code: str, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(f"# {code}\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in rows)
     temporary.replace(path)

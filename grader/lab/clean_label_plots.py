@@ -36,6 +36,7 @@ def plot_attack(
     after: Tensor,
     distances: Tensor,
     path: Path,
+    names: Sequence[str] = CIFAR10_CLASSES,
 ) -> None:
     """One target, its first five bases and poisons with their amplified difference, and the target's probabilities.
 
@@ -43,6 +44,7 @@ def plot_attack(
         target: (C, H, W) in [0, 1]; bases, poisons: (P, C, H, W).
         before, after: probabilities of the classes without and with the poisons, (K,).
         distances: of base and poison to the target in feature space, (P, 2).
+        names: of the K classes.
     """
     count = min(len(poisons), MOST_POISONS)
     difference = (poisons - bases)[:count]
@@ -55,7 +57,7 @@ def plot_attack(
     )  # fmt: skip
     own = figure.add_subplot(grid[:, 0])
     _picture(own, target)
-    own.set_title(f"the target:\n{_name(y)}", fontsize=10)
+    own.set_title(f"the target:\n{names[y]}", fontsize=10)
     rows = (
         ("base", bases, distances[:, 0]),
         ("poison", poisons, distances[:, 1]),
@@ -69,11 +71,11 @@ def plot_attack(
                 axes.set_title(f"d = {float(distance[i]):.2f}", fontsize=8, pad=2)
             if i == 0:
                 axes.set_ylabel(name, fontsize=9)
-    _probabilities(figure.add_subplot(grid[:, -1]), before, after, y, base_class)
+    _probabilities(figure.add_subplot(grid[:, -1]), before, after, (y, base_class), names)
     turned = int(after.argmax()) == base_class
     figure.suptitle(
-        f"{len(poisons)} poison{'s' * (len(poisons) != 1)} labelled {_name(base_class)}: the target is "
-        f"{'now' if turned else 'not'} taken for {_name(base_class)}\n"
+        f"{len(poisons)} poison{'s' * (len(poisons) != 1)} labelled {names[base_class]}: the target is "
+        f"{'now' if turned else 'not'} taken for {names[base_class]}\n"
         f"differences ±{strength * GREY_LEVELS:.0f} of 255 grey levels, amplified {1 / (2 * strength):.0f} times; "
         "d: distance to the target in feature space",
         fontsize=9,
@@ -87,13 +89,15 @@ def _picture(axes: Axes, image: Tensor) -> None:
     axes.set_frame_on(False)
 
 
-def _probabilities(axes: Axes, before: Tensor, after: Tensor, y: int, base_class: int) -> None:
+def _probabilities(
+    axes: Axes, before: Tensor, after: Tensor, marked: tuple[int, int], names: Sequence[str]
+) -> None:
     places = np.arange(len(before))
     axes.barh(places - 0.2, before.numpy(), 0.38, color=BEFORE_COLOUR, label="without poisons")
     axes.barh(places + 0.2, after.numpy(), 0.38, color=AFTER_COLOUR, label="with poisons")
-    axes.set_yticks(places, CIFAR10_CLASSES)
+    axes.set_yticks(places, names)
     for k, text in enumerate(axes.get_yticklabels()):
-        text.set_fontweight("bold" if k in (y, base_class) else "normal")
+        text.set_fontweight("bold" if k in marked else "normal")
     axes.invert_yaxis()
     axes.yaxis.tick_right()
     axes.set_xlim(0, 1)
@@ -173,10 +177,6 @@ def plot_curve(panels: Mapping[str, Sequence[Line]], goal: float, path: Path) ->
     handles, names = row[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="lower center", ncol=min(7, len(names)), fontsize=8)
     save_figure(figure, path)
-
-
-def _name(label: int) -> str:
-    return CIFAR10_CLASSES[label]
 
 
 def distances_of(features: Tensor, base_features: Tensor, target: Tensor) -> Tensor:

@@ -16,6 +16,14 @@ from grader.student import Finding, StudentModule
 Progress = Callable[[str, int, int], None]  # (what is running, steps done, steps in all)
 
 
+class ResourceAbsent(Exception):
+    """Something that only some machines have is not here: the check is skipped, and its text names ``resource``."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(resource)
+        self.resource = resource
+
+
 @dataclass
 class PartRun:
     """One part of one submission while it is graded.
@@ -49,13 +57,13 @@ class PartRun:
         return np.random.default_rng([self.entropy, *check_id.encode()])
 
     def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """The value of ``compute``, computed once a run; a Finding that it raised is raised again."""
+        """The value of ``compute``, computed once a run; a Finding or ResourceAbsent of it is raised again."""
         if name not in self.memo:
             try:
                 self.memo[name] = compute()
-            except Finding as finding:
+            except (Finding, ResourceAbsent) as finding:
                 self.memo[name] = finding
-        if isinstance(self.memo[name], Finding):
+        if isinstance(self.memo[name], Finding | ResourceAbsent):
             raise self.memo[name]
         return self.memo[name]
 
