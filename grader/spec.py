@@ -135,8 +135,13 @@ class CleanLabelAttack:
 
 @dataclass(frozen=True)
 class CleanLabelSpec:
-    """Part 2. The network on MNIST is part 1's clean start; on CIFAR-10 it is the project's ResNet-18."""
+    """Part 2. The network on MNIST is part 1's clean start; on CIFAR-10 it is the project's ResNet-18.
 
+    Attributes:
+        on_cifar10: attack on CIFAR-10, too, where its images are: minutes of evidence, and no points.
+    """
+
+    on_cifar10: bool
     mnist: CleanLabelAttack
     cifar10: CleanLabelAttack
 

@@ -30,6 +30,7 @@ from grader.isolation import ROOT
 from grader.outcome import write_whole
 from grader.settings import PUBLIC_SPEC, SPEC_VARIABLE
 from grader.spec import Spec, SpecError, load_spec
+from solution import clean_label_seeds
 from solution.seeds import MARGIN, Row, measure, measured_code, read_rows, table, write_rows
 
 EPSILONS = ("7/255", "9/255", "10/255", "11/255", "12/255")
@@ -115,6 +116,25 @@ def measured_rows(spec: Spec, path: Path, seeds: int) -> list[Row]:
     return rows
 
 
+def with_clean_label(text: str, spec: Spec, path: Path, seeds: int) -> str:
+    """The text with part 2's distribution as a comment; its goals stay, since other seeds give other targets anyway.
+
+    Raises:
+        NewSpecError: the solution does not reach them with the margin.
+    """
+    rows = clean_label_seeds.measured_rows(spec, path, seeds)
+    goal = spec.clean_label.mnist
+    turned, drop = clean_label_seeds.margins(rows)
+    if not (turned >= goal.turned and drop <= goal.acc_drop):
+        raise NewSpecError(
+            f"the solution does not reach part 2's goal reliably under these seeds: {turned:.2f} targets turned and "
+            f"an accuracy lower by {drop:.2%}, each with the margin"
+        )
+    measured = clean_label_seeds.table(rows).splitlines()[-2:]
+    text = re.sub(r"(?:^#.*\n)*(?=^\[clean_label\])", "", text, flags=re.MULTILINE)
+    return text.replace("[clean_label]", "\n".join([*(f"# {line}" for line in measured), "[clean_label]"]), 1)
+
+
 def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, epsilon: str | None) -> str:
     """Write the spec, going on with the draft where there is one; returns the table of what was measured.
 
@@ -129,6 +149,7 @@ def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, ep
         write_whole(path, text)
     rows = measured_rows(load_spec(path), draft / "rows.csv", seeds)
     text = finished(path.read_text("utf-8"), rows)
+    text = with_clean_label(text, load_spec(path), draft / "clean_label.csv", seeds)
     write_whole(draft / "finished.toml", text)
     load_spec(draft / "finished.toml")  # what is handed over can be read
     os.chmod(draft / "finished.toml", 0o600)

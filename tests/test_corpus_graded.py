@@ -17,7 +17,7 @@ from grader.isolation import available_isolation
 from grader.lab.data import split_mnist
 from grader.outcome import Outcome, Report
 from grader.parts import invisible_trigger_attack as attack
-from grader.spec import Spec, load_spec
+from grader.spec import CleanLabelSpec, Spec, load_spec
 from tests.corpus import FEW_STEPS, Hostile, Item, hostile, materialise, mutants, styles
 from tests.corpus_verdict import violations
 
@@ -26,6 +26,16 @@ SANDBOXED_MUTANTS = ("trigger_not_clamped", "model_gradients_not_cleared", "proj
 SANDBOXED_STYLES = ("chatty", "partial_and_lambda", "functional_call", "chinese_comments")
 LEAST_STEPS = 10  # where the attack is not on the training
 TRAINED_STYLES = ("chatty", "hardtanh_clamp", "float64_inside")
+
+
+def small_clean_label(spec: Spec) -> CleanLabelSpec:
+    """Few targets and images; two of the three targets must turn, and CIFAR-10 is left out."""
+    part = spec.clean_label
+    mnist = dataclasses.replace(
+        part.mnist, targets=3, poisons=8, images=300, candidates=6000, judged=1000, iterations=40,
+        turned=2, acc_drop=0.05,
+    )  # fmt: skip
+    return dataclasses.replace(part, on_cifar10=False, mnist=mnist)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +60,7 @@ def short_spec(steps: int = FEW_STEPS) -> Spec:
             attack=dataclasses.replace(settings.attack, steps=steps, batch_size=32 if few else 16),
             thresholds=dataclasses.replace(settings.thresholds, acc=0.0, asr=0.0, untriggered_rate=1.0),
         ),
+        clean_label=small_clean_label(public),
     )
 
 
@@ -64,13 +75,13 @@ def unit_outcomes(item: Item, spec: Spec, folder: Path, isolation: str) -> list[
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("mutant", mutants(), ids=lambda item: item.name)
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda item: f"{item.part}-{item.name}")
 def test_a_mutant_loses_what_its_label_says(mutant: Item, short: Spec, tmp_path: Path) -> None:
     assert violations(mutant, unit_outcomes(mutant, short, tmp_path, "none")) == []
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("style", styles(), ids=lambda item: item.name)
+@pytest.mark.parametrize("style", styles(), ids=lambda item: f"{item.part}-{item.name}")
 def test_a_style_loses_nothing(style: Item, short: Spec, tmp_path: Path) -> None:
     assert violations(style, unit_outcomes(style, short, tmp_path, "none")) == []
 
@@ -83,7 +94,7 @@ def test_the_sandbox_gives_the_same(name: str, short: Spec, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", TRAINED_STYLES)
 def test_a_style_trains(name: str, short: Spec, tmp_path: Path) -> None:
-    style = next(item for item in styles() if item.name == name)
+    style = next(item for item in styles() if f"{item.part}-{item.name}" == name)
     report = grade(materialise(style, tmp_path), short, parts=[style.part])
     assert violations(style, report.checks, report.review) == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from grader.settings import PUBLIC_SPEC
 from grader.spec import Spec, load_spec
-from solution import new_spec, seeds
+from solution import clean_label_seeds, new_spec, seeds
 from tests.batch.helpers import ROOT
 
 SEEDS = 6
@@ -32,7 +32,13 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return row(seed)
 
     monkeypatch.setattr(new_spec, "measure", measure)
+    monkeypatch.setattr(clean_label_seeds, "measure", lambda spec, seed: clean_label_row(seed))
     return asked
+
+
+def clean_label_row(seed: int, turned: float = 10.0) -> seeds.Row:
+    values = {"seed": float(seed), "turned": turned - seed % 2, "targets": 10.0, "acc_drop": 0.002}
+    return {name: values.get(name, 1.0) for name in clean_label_seeds.COLUMNS}
 
 
 def run(out: Path, *more: str) -> int:
@@ -106,6 +112,15 @@ def test_a_goal_that_the_solution_misses_is_no_spec(tmp_path, measured, monkeypa
     monkeypatch.setattr(new_spec, "measure", lambda spec, seed: row(seed, asr=0.7))
     assert run(tmp_path / "h.toml") == 3
     assert "does not reach its goal" in capsys.readouterr().err
+    assert not (tmp_path / "h.toml").exists()
+
+
+def test_a_goal_of_part_2_that_the_solution_misses_is_no_spec(
+    tmp_path, measured, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(clean_label_seeds, "measure", lambda spec, seed: clean_label_row(seed, turned=9.0))
+    assert run(tmp_path / "h.toml") == 3
+    assert "part 2's goal" in capsys.readouterr().err
     assert not (tmp_path / "h.toml").exists()
 
 

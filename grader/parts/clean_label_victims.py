@@ -72,12 +72,14 @@ def cifar10_victim(run: PartRun) -> Victim:
     """The trained ResNet-18.
 
     Raises:
-        ResourceAbsent: its weights or CIFAR-10 are not here.
+        ResourceAbsent: its weights or CIFAR-10 are not here, or the spec does not want them.
     """
     from grader.lab.clean_label import CIFAR10_CLASSES
     from grader.lab.extractor import RESNET18, load_resnet18
     from grader.lab.extractor_training import fast_bfloat16
 
+    if not run.spec.clean_label.on_cifar10:
+        raise ResourceAbsent("CIFAR-10 (on_cifar10)")
     if not RESNET18.exists():
         raise ResourceAbsent(f"grader/data/{RESNET18.name}")
     try:
