@@ -94,7 +94,7 @@ def test_the_solution_turns_targets_of_cifar10(spec: Spec) -> None:
     ("old", "new", "said"),
     [
         ('epsilon = "76/255"', "epsilon = 0.3", "whole number of grey levels"),
-        ("images = 1000,", "images = 1001,", "multiple of 10"),
+        ("images = 600,", "images = 601,", "multiple of 10"),
         ("turned = 8", "turned = 11", "turned must be between 1 and its targets"),
         ("poisons = 10", "poisons = 0", "poisons must be positive"),
         ("judged = 10000", "judged = 10001", "judged must be at most 10000"),

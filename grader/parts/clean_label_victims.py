@@ -22,6 +22,8 @@ from grader.spec import CleanLabelAttack, Spec
 from grader.student import FeaturesArgument
 
 DIGITS = tuple("0123456789")
+EASIEST = 1 / 3
+"""The share of the test images, those of the smallest margins, among which targets are drawn."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _targets(
 ) -> Targets:
     """Whom an attacker would choose: images that are read rightly, but not with the largest margin.
 
-    Drawn from the half with the smaller margins between the true class and the next one, as the network was trained;
+    Drawn from the third with the smallest margins between the true class and the next one, as the network was trained;
     that next class is the base class. The victim's own last layer must be right, too, as long as there is no poison.
     """
     with torch.inference_mode():
@@ -147,7 +149,7 @@ def _targets(
     best = scores.topk(2, 1)
     margin = best.values[:, 0] - best.values[:, 1]
     right = (best.indices[:, 0] == test.y) & (logits(layer, features).argmax(1) == test.y)
-    eligible = (right & (margin < margin.median())).nonzero()[:, 0]
+    eligible = (right & (margin < margin.quantile(EASIEST))).nonzero()[:, 0]
     index = eligible[torch.randperm(len(eligible), generator=generator)[: settings.targets]]
     if len(index) < settings.targets:
         raise DataError(
