@@ -1,7 +1,8 @@
 """A handout of ``solution/`` to the one that students read: with tables, code and numbers from where they are run.
 
 A handout repeats nothing that could drift. A line ``<!-- insert: points -->`` becomes the table of points from the
-contract (``points of PART`` that of a bonus part), ``loop`` the training loop from its source, ``feedback`` an example in the words of ``messages/``.
+contract (``points of PART`` that of a bonus part), ``loop`` the training loop from its source, ``feedback`` an example
+in the words of ``messages/``.
 ``{{spec.KEY.KEY}}`` becomes a value of the public spec, ``{{points.FUNCTION}}`` the points of a function.
 """
 

@@ -34,6 +34,15 @@ PASSED: Mapping[str, Mapping[str, Any]] = {
     "invisible_trigger.outcome.acc": {"acc": 0.9881},
     "invisible_trigger.outcome.asr": {"asr": 1.0, "hits": 9020, "total": 9020},
     "invisible_trigger.outcome.bound": {"linf": 0.03137, "epsilon": 8 / 255},
+    **{
+        f"clean_label.outcome.{victim}{name}": values
+        for victim in ("", "cifar10_")
+        for name, values in (
+            ("turned", {"turned": 10, "total": 10}),
+            ("acc", {"acc": 0.981, "clean_acc": 0.985}),
+            ("budget", {"linf": 0.298, "epsilon": 76 / 255}),
+        )
+    },
 }
 RANKED = ChallengeResult("ranked", "Your entry counts.", 3, 2800, 0.99714, 0.0004)
 Fault = tuple[Status, str, Mapping[str, Any], int | None]
