@@ -52,7 +52,7 @@ def short_spec(steps: int = FEW_STEPS) -> Spec:
     return dataclasses.replace(
         public,
         limits=dataclasses.replace(
-            public.limits, load_seconds=8, call_seconds=6, step_seconds=6, run_seconds=150
+            public.limits, load_seconds=6, call_seconds=5, step_seconds=5, run_seconds=150
         ),
         invisible_trigger=dataclasses.replace(
             settings,
