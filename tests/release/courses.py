@@ -123,7 +123,7 @@ def run_course(folder: Path, class_: Class) -> Course:
         "hide": ["rename", "spec.toml", "gone.toml"],
         "dave": [*autograde, "--student", "dave"],
         "feedback": ["generate_feedback", "backdoor-lab", "--student", "alice"],
-        "no gradebook": [*autograde, "--student", "alice", "--force", "--db", "sqlite:///other.db"],
+        "no gradebook": [*autograde, "--student", "stubs", "--force", "--db", "sqlite:///other.db"],
     }
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     environment = {
