@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from functools import partial
@@ -11,9 +12,10 @@ import pytest
 import torch
 
 from grader.lab import extractor_training
-from grader.lab.data import DataError, Images, load_weights, save_weights
-from grader.lab.extractor import card_text, check_weights
+from grader.lab.data import DataError, Images, load_cifar10, load_weights, save_weights
+from grader.lab.extractor import RESNET18, card_text, check_weights, load_resnet18
 from grader.lab.extractor_training import CHECKPOINT, Recipe, augmented_batches, train_resnet18
+from grader.lab.metrics import accuracy, predict
 from grader.lab.models import LeNet5, ResNet18
 
 TINY = Recipe(stages=((8, 2), (12, 1)), batch_size=4)
@@ -135,3 +137,21 @@ def test_a_download_goes_to_the_cache_and_is_found_there(
     monkeypatch.setattr("torchvision.datasets.CIFAR10", offline)
     with pytest.raises(DataError, match=r"could not be downloaded.*no network"):
         data.download_cifar10(tmp_path)
+
+
+def test_the_projects_weights_are_those_that_their_card_describes() -> None:
+    card = check_weights(RESNET18)
+    assert card["test_accuracy"]["total"] == 10_000
+    assert card["test_accuracy"]["hits"] > 9_000
+    assert card["recipe"] == json.loads(json.dumps(dataclasses.asdict(Recipe())))
+    model = load_resnet18()
+    assert not model.training
+    assert card["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.cifar10
+def test_the_projects_network_recognises_cifar10() -> None:
+    card, images = check_weights(RESNET18), load_cifar10("test", grey_levels=True).subset(slice(0, 500))
+    rate = accuracy(predict(load_resnet18(), images.x), images.y)
+    said = card["test_accuracy"]["hits"] / card["test_accuracy"]["total"]
+    assert abs(rate.value - said) < 0.04  # of 500 images: four standard deviations
