@@ -26,6 +26,7 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
+from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 
@@ -65,8 +66,9 @@ def flag_poisoned(features: Tensor, labels: Tensor, seed: int) -> Tensor:
       says how far the clusters are apart. After PCA, clean classes of MNIST reach about 0.3, poisoned ones 0.4 to 0.6.
       (The paper's threshold, 0.10 to 0.15, is for its own network and reduction.)
     - Which of the two clusters is the poison? The paper takes the smaller one, which holds as long as the poison is the
-      minority. There is another difference: poisoned images come from all the *other* classes, so they differ more
-      among themselves.
+      minority; a tenth of the training set, all with one label, is about half of that label's images. There is another
+      difference: poisoned images come from all the *other* classes, so their activations vary more, several times as
+      much as those of a clean class.
 
     Args:
         features: the activations of the whole training set, float32, (N, D).

@@ -218,8 +218,20 @@ FINE_PRUNING = _part(
         Function("rank_neurons", ("incoming", "activations", "rule")),
         Function("prune_and_compress", ("w_in", "b_in", "w_out", "neurons")),
     ),
-    (),
-)
+    (
+        ("rank_neurons.largest_weight", 1, ()),
+        ("rank_neurons.dormant", 1, ()),
+        ("rank_neurons.names_each_once", 1, ()),
+        ("rank_neurons.rejects_other_rules", 1, ()),
+        ("prune_and_compress.really_smaller", 1, ()),
+        ("prune_and_compress.same_outputs", 2, ("prune_and_compress.really_smaller",)),
+        ("prune_and_compress.leaves_one", 1, ("prune_and_compress.really_smaller",)),
+        ("outcome.asr", 1, (
+            "rank_neurons.dormant", "rank_neurons.names_each_once", "prune_and_compress.same_outputs",
+        )),
+        ("outcome.acc", 1, ("outcome.asr",)),  # who prunes nothing keeps the ACC
+    ),
+)  # fmt: skip
 
 ACTIVATION_CLUSTERING = _part(
     "activation_clustering",
@@ -228,7 +240,17 @@ ACTIVATION_CLUSTERING = _part(
         Function("flag_poisoned", ("features", "labels", "seed")),
         Function("scramble_labels", ("labels", "flagged", "num_classes", "seed")),
     ),
-    (),
+    (
+        ("cluster_class.separates_groups", 1, ()),
+        ("cluster_class.repeats_itself", 1, ()),
+        ("flag_poisoned.finds_poison", 2, ()),
+        ("flag_poisoned.spares_clean_classes", 1, ()),
+        ("scramble_labels.relabels_flagged", 1, ()),
+        ("scramble_labels.spreads_labels", 1, ("scramble_labels.relabels_flagged",)),
+        ("outcome.f1", 1, ("flag_poisoned.finds_poison", "flag_poisoned.spares_clean_classes")),
+        ("outcome.asr", 1, ("scramble_labels.relabels_flagged", "outcome.f1")),
+        ("outcome.acc", 1, ("outcome.asr",)),  # who relabels nothing keeps the ACC
+    ),
 )
 
 PARTS: tuple[Part, ...] = (INVISIBLE_TRIGGER, CLEAN_LABEL, FINE_PRUNING, ACTIVATION_CLUSTERING)

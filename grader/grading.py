@@ -20,8 +20,12 @@ from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
 from grader.outcome import ChallengeResult, Location, Outcome, Reason, Report, Status
 from grader.parts import (
+    activation_clustering,
+    activation_clustering_outcome,
     clean_label_loop,
     clean_label_outcome,
+    fine_pruning,
+    fine_pruning_outcome,
     invisible_trigger,
     invisible_trigger_attack,
     invisible_trigger_update,  # noqa: F401 registers its checks
@@ -37,8 +41,16 @@ CHECKS: Mapping[str, CheckFunction] = {
     **invisible_trigger_attack.CHECKS,
     **clean_label_loop.CHECKS,
     **clean_label_outcome.CHECKS,
+    **fine_pruning.CHECKS,
+    **fine_pruning_outcome.CHECKS,
+    **activation_clustering.CHECKS,
+    **activation_clustering_outcome.CHECKS,
 }
-PREPARE: Mapping[str, Callable[[PartRun], None]] = {"invisible_trigger": invisible_trigger_attack.prepare}
+PREPARE: Mapping[str, Callable[[PartRun], None]] = {
+    "invisible_trigger": invisible_trigger_attack.prepare,
+    "fine_pruning": fine_pruning_outcome.prepare,
+    "activation_clustering": activation_clustering_outcome.prepare,
+}
 """What a part's outcome checks can begin before they run, by part."""
 
 

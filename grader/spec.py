@@ -22,6 +22,7 @@ from typing import Any, get_type_hints
 from grader.contract import PARTS
 from grader.lab.training import AttackSettings, CleanSettings
 from grader.settings import PUBLIC_SPEC
+from grader.spec_repair import ActivationClusteringSpec, FinePruningSpec, repair_rules
 
 SCHEMA = "backdoor-lab/spec/v1"
 
@@ -164,6 +165,8 @@ class Spec:
     threads: ThreadSettings
     invisible_trigger: InvisibleTriggerSpec
     clean_label: CleanLabelSpec
+    fine_pruning: FinePruningSpec
+    activation_clustering: ActivationClusteringSpec
     challenge: ChallengeSpec
     hash: str = ""
 
@@ -276,6 +279,7 @@ def _check_ranges(spec: Spec) -> None:
          part.attack.batch_size),
         *_clean_label_rules("mnist", spec.clean_label.mnist),
         *_clean_label_rules("cifar10", spec.clean_label.cifar10),
+        *repair_rules(spec.fine_pruning, spec.activation_clustering),
     ]  # fmt: skip
     for holds, rule, value in rules:
         if not holds:

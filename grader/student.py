@@ -108,8 +108,8 @@ class Returned:
     arguments: tuple[State, ...]
     backward_error: str | None
 
-    def tensor(self, shape: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
-        """The returned tensor, after its form was checked.
+    def tensor(self, shape: tuple[int, ...], dtype: str | None = "float32") -> np.ndarray:
+        """The returned tensor, after its form was checked; the dtype None takes any.
 
         Raises:
             Finding: it is no tensor, or not of that dtype and shape, or not finite.
@@ -117,13 +117,13 @@ class Returned:
         if self.result.get("type") == "NoneType":
             raise Finding("returned_none")
         if "unsupported" in self.result:
-            raise Finding("wrong_dtype", expected=dtype, found=str(self.result["unsupported"]))
+            raise Finding("wrong_dtype", expected=str(dtype), found=str(self.result["unsupported"]))
         if "tensor" not in self.result:
             raise Finding("not_a_tensor", found=self._type())
         array = self.arrays[self.result["tensor"]]
         if array.shape != shape:
             raise Finding("wrong_shape", expected=str(shape), found=str(array.shape))
-        if array.dtype.name != dtype:
+        if dtype is not None and array.dtype.name != dtype:
             raise Finding("wrong_dtype", expected=dtype, found=array.dtype.name)
         if not bool(np.isfinite(array).all()):
             raise Finding("not_finite", count=int((~np.isfinite(array)).sum()))

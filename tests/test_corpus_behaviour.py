@@ -7,7 +7,7 @@ results, gradients, what was changed in the arguments, what was raised.
 import ast
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -197,6 +197,11 @@ def differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
         yield where
 
 
+def probed(found: Sequence[Item]) -> list[Item]:
+    """Those of the parts that have probes here."""
+    return [item for item in found if item.part in PROBES]
+
+
 @cache
 def solution(part: str) -> dict[str, Observation]:
     return observe(part, reference(part))
@@ -208,13 +213,13 @@ def test_the_solution_raises_nothing(part: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("style", styles(), ids=lambda item: f"{item.part}-{item.name}")
+@pytest.mark.parametrize("style", probed(styles()), ids=lambda item: f"{item.part}-{item.name}")
 def test_a_style_behaves_as_the_solution(style: Item) -> None:
     assert list(differences(observe(style.part, source_of(style)), solution(style.part))) == []
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("mutant", mutants(), ids=lambda item: f"{item.part}-{item.name}")
+@pytest.mark.parametrize("mutant", probed(mutants()), ids=lambda item: f"{item.part}-{item.name}")
 def test_a_mutant_does_not(mutant) -> None:
     expected = {
         name: seen for name, seen in solution(mutant.part).items() if name.split()[0] == mutant.function

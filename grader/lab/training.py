@@ -273,8 +273,24 @@ def clean_start(
     Raises:
         DataError: the committed file is damaged (a damaged cached one is trained again).
     """
+    name = clean_file_name(settings, seed, split_seed)
+    return kept_model(name, lambda: train_clean(train, settings, seed, progress))
+
+
+def kept_model(name: str, train: Callable[[], LeNet5]) -> LeNet5:
+    """The model of that file name: committed with the project, cached, or trained now and cached.
+
+    Args:
+        name: must change with everything that decides the weights.
+
+    Returns:
+        the model on the CPU, in training mode.
+
+    Raises:
+        DataError: the committed file is damaged (a damaged cached one is trained again).
+    """
     model = LeNet5()
-    committed, cached = (d / clean_file_name(settings, seed, split_seed) for d in (DATA_DIR, cache_dir()))
+    committed, cached = (directory / name for directory in (DATA_DIR, cache_dir()))
     if committed.exists():
         load_weights(committed, model)
         return model
@@ -283,12 +299,12 @@ def clean_start(
             load_weights(cached, model)
             return model
         except DataError as error:
-            warnings.warn(f"{error}; training it again", stacklevel=2)
-    model = train_clean(train, settings, seed, progress).cpu()
+            warnings.warn(f"{error}; training it again", stacklevel=3)
+    model = train().cpu().train()
     try:
         save_weights(cached, model)
     except OSError as error:
-        warnings.warn(f"the clean model could not be cached in {cached.parent} ({error})", stacklevel=2)
+        warnings.warn(f"{name} could not be cached in {cached.parent} ({error})", stacklevel=3)
     return model
 
 

@@ -104,3 +104,20 @@ def require_close(
         if close(found, wrong, tolerance=tolerance) and not close(wrong, expected, tolerance=tolerance):
             raise Finding(key, max_difference=difference, **values)
     raise Finding("differs", max_difference=difference, **values)
+
+
+def require_value_error(call: Callable[[], object], **values: Any) -> None:
+    """Pass where the student's function refused its arguments with a ValueError.
+
+    Raises:
+        Finding: ``accepted``, with ``values``, where it returned; ``other_exception`` where it raised another one.
+    """
+    try:
+        call()
+    except Finding as finding:
+        if finding.key != "exception":
+            raise
+        if finding.values["type"] != "ValueError":
+            raise Finding("other_exception", type=finding.values["type"], line=finding.line) from None
+        return
+    raise Finding("accepted", **values)

@@ -43,6 +43,11 @@ PASSED: Mapping[str, Mapping[str, Any]] = {
             ("budget", {"linf": 0.298, "epsilon": 76 / 255}),
         )
     },
+    "fine_pruning.outcome.asr": {"before": 0.9998, "asr": 0.0038},
+    "fine_pruning.outcome.acc": {"before": 0.9848, "after": 0.9844},
+    "activation_clustering.outcome.f1": {"f1": 0.9975, "precision": 0.995, "recall": 1.0},
+    "activation_clustering.outcome.asr": {"before": 0.9998, "asr": 0.0012},
+    "activation_clustering.outcome.acc": {"before": 0.981, "after": 0.9803},
 }
 RANKED = ChallengeResult("ranked", "Your entry counts.", 3, 2800, 0.99714, 0.0004)
 Fault = tuple[Status, str, Mapping[str, Any], int | None]

@@ -1,0 +1,18 @@
+"""Activation Clustering, one test a check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grader.conftest import settle
+from grader.contract import ACTIVATION_CLUSTERING
+
+if TYPE_CHECKING:
+    from grader.grading import Grading
+
+
+@pytest.mark.parametrize("check_id", [check.id for check in ACTIVATION_CLUSTERING.checks])
+def test_check(grading: Grading, check_id: str) -> None:
+    settle(grading.outcome(check_id))

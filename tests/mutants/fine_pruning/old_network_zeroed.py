@@ -1,0 +1,16 @@
+"""prune_and_compress zeroes the old network on the way."""
+
+# /// label
+# caught_by = "prune_and_compress.same_outputs"
+# finding = "inputs_changed"
+# ///
+
+import torch
+
+
+def prune_and_compress(w_in, b_in, w_out, neurons):
+    if len(neurons) >= len(b_in):
+        raise ValueError("nothing would be left")
+    w_in[neurons] = 0
+    stays = torch.tensor([i for i in range(len(b_in)) if i not in set(neurons.tolist())])
+    return w_in[stays], b_in[stays], w_out[:, stays]
