@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from grader.lab.data import Images, to_float
-from grader.lab.defences.activation_clustering import Found, compare, features_of, forget
+from grader.lab.defences.activation_clustering import Found, compare, features_of
+from grader.lab.defences.fine_pruning import TUNE_RATE
+from grader.lab.defences.repair import fine_tune
 from grader.lab.metrics import Rate, accuracy, attack_success_rate, predict
 from grader.lab.models import LeNet5
 from grader.lab.triggers.poisoning import PoisonedSet
@@ -99,7 +101,10 @@ def _forget(run: PartRun) -> tuple[tuple[Rate, Rate], tuple[Rate, Rate]]:
 
     model = copy.deepcopy(victim.model)
     algorithm, seed = StudentAlgorithm(run.student, spec.flag_seconds), run.spec.seed % 2**31
-    forget(model, victim.poisoned, flagged, algorithm, seed, steps=spec.forget_steps)
+    images = victim.poisoned.images
+    scrambled = Images(images.x, algorithm.scramble_labels(images.y, flagged, 10, seed))
+    generator = torch.Generator().manual_seed(seed)
+    fine_tune(model, scrambled, generator, steps=spec.forget_steps, learning_rate=TUNE_RATE)
     before, after = rates(victim.model), rates(model)
     for name, (acc, asr) in {"before": before, "after": after}.items():
         run.metrics.update({f"acc_{name}": acc.value, f"asr_{name}": asr.value})
