@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,17 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def spec() -> Spec:
     public = load_spec()
-    return dataclasses.replace(public, clean_label=small_clean_label(public))
+    threads = dataclasses.replace(public.threads, parent=1, child=1)
+    return dataclasses.replace(public, threads=threads, clean_label=small_clean_label(public))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """All of it is small, and a second thread would mostly wait for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
