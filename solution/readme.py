@@ -1,9 +1,10 @@
 """Writes the measured parts of the README from the tables that the measuring commands left.
 
-    python -m solution.readme [--check] [--pictures]
+    python -m solution.readme [--check] [--pictures] [--take DIR ...]
 
 Between ``<!-- measured: NAME -->`` and ``<!-- end -->`` stands nothing but what a command printed. ``--check`` only
-says whether it still does; ``--pictures`` first grades the solution and takes its pictures over.
+says whether it still does; ``--pictures`` first grades the solution and takes its pictures over; ``--take`` first takes
+over the tables and pictures that ``lab matrix``, ``lab alarms`` and ``lab frontier`` left in these folders.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from grader.experiments import alarms, frontier, matrix_table
+from grader.experiments.tables import Row, read_rows, write_rows
 from grader.isolation import ROOT
 from grader.lab.extractor import RESNET18
 from grader.outcome import write_whole
@@ -27,6 +30,8 @@ from solution import readme_clean_label
 README = ROOT / "README.md"
 MEASURED = ROOT / "solution" / "measured"
 PICTURES = ("trigger.png", "triggered_samples.png")
+EXAMPLES = ("fine_pruning.png", "activation_clustering.png", "neural_cleanse.png", "strip.png")
+"""The defences' pictures on a visible patch."""
 _SECTION = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -48,12 +53,37 @@ def seeds() -> str:
 
 def bench() -> str:
     """What ``make bench`` printed."""
-    return "```\n" + (ROOT / "tests" / "bench" / "MEASURED.txt").read_text(encoding="utf-8").strip() + "\n```"
+    path = ROOT / "tests" / "bench" / "MEASURED.txt"
+    if not path.exists():
+        return "Not measured with this version yet: `make bench`."
+    return "```\n" + path.read_text(encoding="utf-8").strip() + "\n```"
 
 
 def validity() -> str:
     """What ``make validity`` found."""
-    return (ROOT / "tests" / "validity" / "TABLE.md").read_text(encoding="utf-8").strip()
+    path = ROOT / "tests" / "validity" / "TABLE.md"
+    if not path.exists():
+        return "Not measured with this version yet: `make validity`."
+    return path.read_text(encoding="utf-8").strip()
+
+
+TABLES = {"matrix.csv": matrix_table.COLUMNS, alarms.FILE: alarms.COLUMNS, "frontier.csv": frontier.COLUMNS}
+"""The experiments' tables that ``--take`` takes over."""
+
+
+def rows_of(table: str) -> list[Row]:
+    """The rows of a table in ``solution/measured``."""
+    return read_rows(MEASURED / table, TABLES[table])
+
+
+def attacks_and_defences() -> str:
+    """The tables of ``python -m grader lab matrix``."""
+    return matrix_table.table(rows_of("matrix.csv"), rows_of(alarms.FILE))
+
+
+def smallest_epsilon() -> str:
+    """The table of ``python -m grader lab frontier``."""
+    return frontier.table(rows_of("frontier.csv"))
 
 
 def clean_label() -> str:
@@ -88,6 +118,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "trust": trust,
     "audit": audit,
     "clean_label": clean_label,
+    "matrix": attacks_and_defences,
+    "frontier": smallest_epsilon,
 }
 
 
@@ -111,6 +143,24 @@ def take_pictures() -> None:
             shutil.copy(Path(folder) / name, MEASURED / name)
 
 
+def take(folders: Sequence[Path]) -> None:
+    """Take over tables and example pictures; rows of several folders are put together, the figures drawn from them."""
+    from grader.experiments.pictures import plot_matrix
+
+    for table, columns in TABLES.items():
+        rows = [row for folder in folders for row in read_rows(folder / table, columns)]
+        if rows:
+            write_rows(MEASURED / table, columns, rows)
+    for folder in folders:
+        for name in EXAMPLES:
+            if (folder / "visible-seed1" / name).exists():
+                shutil.copy(folder / "visible-seed1" / name, MEASURED / name)
+    if found := rows_of("matrix.csv"):
+        plot_matrix(matrix_table.grid(found, rows_of(alarms.FILE)), MEASURED / "matrix.png")
+    if found := rows_of("frontier.csv"):
+        frontier.draw(found, MEASURED / "frontier.png")
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m solution.readme", description=(__doc__ or "").split("\n")[0]
@@ -119,9 +169,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--check", action="store_true", help="write nothing; exit 1 where something would change"
     )
     parser.add_argument("--pictures", action="store_true", help="take the pictures anew")
+    parser.add_argument(
+        "--take", type=Path, nargs="+", default=[], metavar="DIR", help="what `lab` wrote to --out"
+    )
     options = parser.parse_args(arguments)
     if options.pictures:
         take_pictures()
+    if options.take:
+        take(options.take)
     before = README.read_text(encoding="utf-8")
     after = filled(before)
     if options.check and after != before:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--submission", type=Path, metavar="DIR", help="whose functions (default: assignment)"
     )
+    parser.add_argument(
+        "--reclassify",
+        action="store_true",
+        help="for activation_clustering: judge each class's smaller cluster by exclusionary reclassification, too, "
+        "which trains a model a class",
+    )
     add_usual_options(parser)
     parser.set_defaults(run=guarded(_run))
 
@@ -55,14 +62,17 @@ def _run(options: argparse.Namespace) -> None:
     )
     with steps(options.name) as progress:
         verdicts = apply(
-            options.name, backdoor, Data(train, test, options.seed), options.submission, progress
-        )
+            options.name, backdoor, Data(train, test, options.seed), options.submission, progress,
+            reclassify=options.reclassify,
+        )  # fmt: skip
     options.out.mkdir(parents=True, exist_ok=True)
     draw(verdicts[0], options.out / f"{options.name}.png")
     about = [_as_json(verdict, backdoor.trigger.name, options.seed) for verdict in verdicts]
     write_whole(options.out / "verdict.json", json.dumps(about, indent=2) + "\n")
     for verdict in verdicts:
         print(describe(verdict, backdoor.trigger.name))
+        for judged in verdict.details.get("judged", ()):
+            print(f"  {judged}")
 
 
 def _as_json(verdict: Verdict, trigger: str, seed: int) -> dict[str, object]:
@@ -88,9 +98,20 @@ def describe(verdict: Verdict, trigger: str) -> str:
 
 
 def apply(
-    name: str, backdoor: Backdoor, data: Data, submission: Path | None, progress: StepProgress
+    name: str,
+    backdoor: Backdoor,
+    data: Data,
+    submission: Path | None,
+    progress: StepProgress,
+    *,
+    pictures: bool = True,
+    reclassify: bool = False,
 ) -> list[Verdict]:
     """One defence by its name; more than one verdict where it has several rules.
+
+    Args:
+        pictures: keep what a picture needs that nothing else does.
+        reclassify: let Activation Clustering retrain without each suspected cluster, for its pictures.
 
     Raises:
         ExperimentProblem: what the submission's functions return cannot be used.
@@ -103,7 +124,9 @@ def apply(
         return verdicts.by_neural_cleanse(backdoor, data, progress)
     judge: dict[str, Callable[..., list[Verdict]]] = {
         "fine_pruning": verdicts.by_fine_pruning,
-        "activation_clustering": verdicts.by_activation_clustering,
+        "activation_clustering": partial(
+            verdicts.by_activation_clustering, pictures=pictures, reclassify=reclassify
+        ),
     }
     with algorithms.of_submission(name, submission) as algorithm:
         try:

@@ -24,7 +24,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from grader.experiments.common import ExperimentProblem, StepProgress, guarded, steps
-from grader.experiments.tables import Row, read_rows, write_rows
+from grader.experiments.tables import Row, markdown, read_rows, spread, write_rows
 
 if TYPE_CHECKING:
     from grader.lab.data import Images
@@ -78,9 +78,8 @@ def _run(options: argparse.Namespace) -> None:
         if key not in {tuple(row[c] for c in COLUMNS[:4]) for row in rows}:
             rows.append(_one(method, level, seed, options.steps, options.submission))
             write_rows(path, COLUMNS, rows)
-    shown = [row for row in rows if row["steps"] == str(options.steps)]
-    print(table(shown))
-    draw(shown, options.out / "frontier.png")
+    print(table(rows))
+    draw(rows, options.out / "frontier.png")
 
 
 def _one(method: str, level: int, seed: int, count: int, submission: Path | None) -> Row:
@@ -245,34 +244,39 @@ def reaches(row: Row) -> bool:
 
 def table(rows: Sequence[Row]) -> str:
     """A Markdown table: for each method and epsilon, the means over the seeds and how many seeds reach the goal."""
-    lines = [
-        "| trigger | epsilon | ACC | ASR (lowest) | seeds with ASR >= 99 %, ACC drop <= 0.2 points |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for method in METHODS:
-        for level in sorted({int(row["grey_levels"]) for row in rows}):
-            group = [r for r in rows if r["method"] == method and r["grey_levels"] == str(level)]
-            if not group:
-                continue
-            acc, asr = (mean(float(r[c]) for r in group) for c in ("acc", "asr"))
-            lowest = min(float(r["asr"]) for r in group)
-            reached = sum(reaches(r) for r in group)
-            lines.append(
-                f"| {method} | {level}/255 | {acc:.2%} | {asr:.2%} ({lowest:.2%}) | {reached} of {len(group)} |"
-            )
-    return "\n".join(lines)
+    lines = []
+    for method, level, count in _groups(rows):
+        group = _of(rows, method, level, count)
+        acc, asr = ([float(r[c]) for r in group] for c in ("acc", "asr"))
+        drop = mean(100 * (float(r["clean_acc"]) - float(r["acc"])) for r in group)
+        reached = sum(reaches(r) for r in group)
+        lines.append(
+            [method, f"{level}/255", f"{count:,}", spread(asr, ".2%"), spread(acc, ".2%"), f"{drop:+.2f} points",
+             f"{reached} of {len(group)}"]
+        )  # fmt: skip
+    head = ["trigger", "epsilon", "steps", "ASR", "ACC", "ACC drop", "seeds that reach the goal"]
+    return markdown(head, lines)
+
+
+def _groups(rows: Sequence[Row]) -> list[tuple[str, int, int]]:
+    """(method, epsilon, steps) of all rows, in the order of the methods."""
+    found = {(row["method"], int(row["grey_levels"]), int(row["steps"])) for row in rows}
+    return sorted(found, key=lambda key: (METHODS.index(key[0]), key[1:]))
+
+
+def _of(rows: Sequence[Row], method: str, level: int, count: int) -> list[Row]:
+    key = (method, str(level), str(count))
+    return [r for r in rows if (r["method"], r["grey_levels"], r["steps"]) == key]
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """ASR and what it costs in ACC, against epsilon: ``frontier.png``."""
+    """ASR and what it costs in ACC, against epsilon; of several numbers of steps the largest one's."""
     from grader.experiments.pictures import plot_frontier
 
-    levels = sorted({int(row["grey_levels"]) for row in rows})
     series: dict[str, list[tuple[int, list[float], list[float]]]] = {}
-    for method in METHODS:
-        for level in levels:
-            group = [r for r in rows if r["method"] == method and r["grey_levels"] == str(level)]
-            if group:
-                drops = [float(r["clean_acc"]) - float(r["acc"]) for r in group]
-                series.setdefault(method, []).append((level, [float(r["asr"]) for r in group], drops))
+    longest = {(method, level): count for method, level, count in _groups(rows)}
+    for (method, level), count in longest.items():
+        group = _of(rows, method, level, count)
+        drops = [float(r["clean_acc"]) - float(r["acc"]) for r in group]
+        series.setdefault(method, []).append((level, [float(r["asr"]) for r in group], drops))
     plot_frontier(series, path, least_asr=LEAST_ASR, largest_drop=LARGEST_DROP)

@@ -113,7 +113,9 @@ def _attack_row(
         else:
             used = cpu_seconds()
             with steps(f"{name}, {defence}") as progress:
-                verdicts = apply(defence, backdoor, data, options.submission, progress)
+                verdicts = apply(
+                    defence, backdoor, data, options.submission, progress, pictures=data.seed == options.seed
+                )
             spent = f"{(cpu_seconds() - used) / len(verdicts):.1f}"
             draw(verdicts[0], folder / f"{defence}.png")
             rows += [{**_row(verdict), **key, "cpu_seconds": spent} for verdict in verdicts]
@@ -152,16 +154,17 @@ def _backdoor(
                 name, data.train, options.target, data.seed, progress, submission=options.submission, device=device
             ).to(device)  # fmt: skip
     found = measure(backdoor, data.test)
-    says = backdoor.trigger.budget
+    says, cross = backdoor.trigger.budget, ""
     if isinstance(backdoor.trigger, MaskedPattern):
-        says += f"; cross-trigger accuracy {cross_trigger_accuracy(backdoor, data.test).value:.2%}"
+        cross = f"{cross_trigger_accuracy(backdoor, data.test).value:.4f}"
     backdoor.to("cpu")
     save_backdoor(folder, backdoor, found)
     test = data.test.to("cpu")
     draw(backdoor, test.x, test.y, folder)
     acc, asr = f"{found.acc.value:.4f}", f"{found.asr.value:.4f}"
     row = {
-        **dict.fromkeys(COLUMNS, ""), "defence": NO_DEFENCE, "says": says, "before_acc": acc, "before_asr": asr,
-        "acc": acc, "asr": asr, "linf": f"{found.linf:.0f}", "psnr": f"{found.psnr:.1f}", "ssim": f"{found.ssim:.3f}",
+        **dict.fromkeys(COLUMNS, ""), "defence": NO_DEFENCE, "says": says, "score": cross, "acc": acc, "asr": asr,
+        "before_acc": acc, "before_asr": asr, "linf": f"{found.linf:.0f}",
+        "psnr": f"{found.psnr:.1f}", "ssim": f"{found.ssim:.3f}",
     }  # fmt: skip
     return backdoor.to(device), row

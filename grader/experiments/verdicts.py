@@ -148,9 +148,20 @@ def by_fine_pruning(
 
 
 def by_activation_clustering(
-    backdoor: Backdoor, data: Data, algorithm: ac.Algorithm, progress: Progress | None = None
+    backdoor: Backdoor,
+    data: Data,
+    algorithm: ac.Algorithm,
+    progress: Progress | None = None,
+    *,
+    pictures: bool = True,
+    reclassify: bool = False,
 ) -> list[Verdict]:
-    """On a fresh victim, trained on a set that the attack's trigger poisoned: poison found, relabelled, forgotten."""
+    """On a fresh victim, trained on a set that the attack's trigger poisoned: poison found, relabelled, forgotten.
+
+    Args:
+        pictures: judge every class by the usual measures, and keep what the scatter plots need.
+        reclassify: one of the measures is exclusionary reclassification, which trains a model a class.
+    """
     victim, poisoned = fresh_victim(backdoor, data)
     before = rates(victim, data.test)
     if before[1].value < LEAST_PLANTED:
@@ -159,12 +170,17 @@ def by_activation_clustering(
     features = ac.features_of(victim.model, poisoned)
     flagged = algorithm.flag_poisoned(features, poisoned.images.y.cpu(), data.seed)
     found = ac.compare(flagged, poisoned.poisoned)
-    judged = ac.judge_classes(features, poisoned.images.y.cpu(), algorithm, data.seed, progress=progress)
     model = copy.deepcopy(victim.model)
     ac.forget(model, poisoned, flagged, algorithm, data.seed)
     after = rates(Backdoor(model, backdoor.trigger, backdoor.target), data.test)
     says = f"precision {found.precision:.3f}, recall {found.recall:.3f}, F1 {found.f1:.3f}"
-    details = {"judged": judged, "features": features, "poisoned": poisoned}
+    details: dict[str, Any] = {}
+    if pictures:
+        train = poisoned.images if reclassify else None
+        judged = ac.judge_classes(
+            features, poisoned.images.y.cpu(), algorithm, data.seed, train=train, progress=progress
+        )
+        details = {"judged": judged, "features": features, "poisoned": poisoned}
     return [
         Verdict(
             "activation_clustering", says, found.flagged > 0, found.recall > 0.5 and found.precision > 0.5, before,

@@ -1,12 +1,13 @@
 """Prints the benchmarks of ``make bench``; figures in the README come from here.
 
-    python -m tests.bench [steps|usual|grade|clean_label ...] [--runs 5] [--save]
+    python -m tests.bench [steps|usual|grade|defences|clean_label ...] [--runs 5] [--save]
 
 - ``steps``: the same training steps through the sandbox and in one process, turn by turn.
 - ``usual``: our training against the usual course code, both to the public spec's thresholds.
 - ``grade``: one whole grading of the reference solution, by phase, with its peak memory.
 - ``class``: small classes in one batch, with one job and with two.
 - ``clean_label``: feature collisions on ResNet-18 against ART's; needs CIFAR-10 and the extra ``bench``.
+- ``defences``: Activation Clustering and STRIP beside ART's (extra ``bench``), on the same model and data.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import contextlib
 import copy
 import dataclasses
 import gzip
+import importlib.util
 import io
 import json
 import os
@@ -212,6 +214,16 @@ def _pss(pid: int) -> int:
     return 0
 
 
+def bench_defences(runs: int) -> None:
+    """Our defences beside ART's; says what is missing where ART is not installed."""
+    if importlib.util.find_spec("art") is None:
+        print("defences: not run, ART is not installed: pip install -e '.[bench]'")
+        return
+    from tests.bench import defences
+
+    defences.bench_defences(runs)
+
+
 class _Both:
     """Writes to two streams."""
 
@@ -239,6 +251,7 @@ BENCHMARKS: dict[str, Callable[[int], None]] = {
     "grade": bench_grade,
     "class": bench_class,
     "clean_label": bench_clean_label,
+    "defences": bench_defences,
 }
 
 

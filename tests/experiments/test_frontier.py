@@ -26,8 +26,8 @@ def test_the_goal_needs_both_rates() -> None:
 def test_the_table_counts_seeds() -> None:
     rows = [row("joint", 2, 1, 0.99, 1.0), row("joint", 2, 2, 0.99, 0.5), row("random", 2, 1, 0.9, 1.0)]
     lines = table(rows).splitlines()
-    assert lines[2] == "| joint | 2/255 | 99.00% | 75.00% (50.00%) | 1 of 2 |"
-    assert lines[3] == "| random | 2/255 | 90.00% | 100.00% (100.00%) | 0 of 1 |"
+    assert lines[2] == "| joint | 2/255 | 5 | 75.00% (50.00% to 100.00%) | 99.00% | +0.00 points | 1 of 2 |"
+    assert lines[3] == "| random | 2/255 | 5 | 100.00% | 90.00% | +9.00 points | 0 of 1 |"
     assert len(lines) == 4
 
 

@@ -210,6 +210,35 @@ def test_classes_are_judged_by_size_and_silhouette() -> None:
         ac.judge_classes(features[:45], torch.tensor([0] * 40 + [1] * 5), Clustering(), 1)
 
 
+def test_reclassification_accuses_what_other_classes_own(
+    clean_model: LeNet5, test_images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that never saw the cluster says of poison what it shows, and of clean images their label."""
+    trained_on: list[int] = []
+
+    def train_clean(train: Images, settings: CleanSettings, seed: int) -> LeNet5:
+        trained_on.append(len(train))
+        return clean_model
+
+    monkeypatch.setattr(ac, "train_clean", train_clean)
+    chosen = torch.cat([(test_images.y == label).nonzero()[:40, 0] for label in (TARGET, 5)])
+    labels = test_images.y[chosen].clone()
+    poison = torch.zeros(80, dtype=torch.bool)
+    poison[40:60] = True  # twenty images of a five among the threes
+    labels[poison] = TARGET
+    features = torch.where(poison, 1.0, -1.0)[:, None].repeat(1, 12)
+    features += 0.01 * torch.rand(80, 12, generator=torch.Generator().manual_seed(1))
+    features[60:68] += 4  # some of the fives that stay fives
+    judged = ac.judge_classes(features, labels, Clustering(), 1, train=Images(test_images.x[chosen], labels))
+    assert [j.label for j in judged] == [TARGET, 5]
+    assert judged[0].exclusionary is not None
+    assert judged[0].exclusionary < 0.2
+    assert judged[1].exclusionary is not None
+    assert judged[1].exclusionary > 5
+    assert trained_on == [60, 72]
+    assert "l / p" in str(judged[0])
+
+
 def test_what_was_found_is_compared_with_the_truth() -> None:
     flagged = torch.tensor([True, True, True, False, False])
     poisoned = torch.tensor([True, True, False, True, False])

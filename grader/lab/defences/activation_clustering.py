@@ -55,6 +55,12 @@ class ClassJudgement:
     silhouette: float
     exclusionary: float | None
 
+    def __str__(self) -> str:
+        text = (
+            f"label {self.label}: smaller cluster {self.relative_size:.1%}, silhouette {self.silhouette:.2f}"
+        )
+        return text if self.exclusionary is None else f"{text}, l / p {self.exclusionary:.2f}"
+
 
 @dataclass(frozen=True)
 class Found:

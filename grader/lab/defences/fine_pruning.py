@@ -22,7 +22,7 @@ from grader.lab.models import LeNet5
 from grader.lab.triggers.backdoor import Backdoor, put_on
 
 RULES = ("largest-weight", "dormant")
-SHARES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.93)
+SHARES = (0.0, 0.4, 0.7, 0.85, 0.93)
 TUNE_RATE = 4e-3
 """Of fine-tuning: high, so that it forgets more; ACC loses nothing by it."""
 

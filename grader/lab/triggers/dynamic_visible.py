@@ -80,8 +80,8 @@ class Settings:
     """
 
     density: float = 0.032
-    attack_share: float = 0.4
-    cross_share: float = 0.3
+    attack_share: float = 0.5
+    cross_share: float = 0.22
     diversity: float = 0.1
     batch_size: int = 128
     mask_steps: int = 250
