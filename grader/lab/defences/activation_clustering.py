@@ -158,12 +158,13 @@ def forget(
     algorithm: Algorithm,
     seed: int,
     *,
-    steps: int = 300,
+    steps: int = 450,
 ) -> None:
     """Scramble the flagged labels and fine-tune ``model`` in place on the whole set, so that it forgets the trigger."""
     x, y = poisoned.images.x, poisoned.images.y
     labels = algorithm.scramble_labels(y.cpu(), flagged, 10, seed).to(y.device)
-    fine_tune(model, Images(x, labels), torch.Generator().manual_seed(seed), steps=steps)
+    generator = torch.Generator().manual_seed(seed)
+    fine_tune(model, Images(x, labels), generator, steps=steps, learning_rate=2e-3)
 
 
 def features_of(model: LeNet5, poisoned: PoisonedSet) -> Tensor:
