@@ -51,7 +51,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--levels", type=int, nargs="+", default=[1, 2, 3, 4, 8], metavar="K", help="epsilons, in grey levels"
     )
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 1 to N (default: 5)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="the first seed (default: 1)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="so many from it on (default: 5)")
     parser.add_argument(
         "--steps", type=int, default=2800, metavar="N", help="of every run (default: 2800, 6 epochs)"
     )
@@ -71,7 +72,7 @@ def _run(options: argparse.Namespace) -> None:
         (method, level, seed)
         for level in sorted(set(options.levels), reverse=True)
         for method in options.methods
-        for seed in range(1, options.seeds + 1)
+        for seed in range(options.seed, options.seed + options.seeds)
     ]
     for method, level, seed in wanted:
         key = (method, str(level), str(seed), str(options.steps))
@@ -129,6 +130,8 @@ def stages(level: int, count: int) -> list[Stage]:
 
 def spec_for(public: Spec, seed: int, stage: Stage) -> Spec:
     """The public spec with the stage's epsilon, rates and number of steps; delta's steps shrink with epsilon."""
+    import torch
+
     part = public.invisible_trigger
     epsilon = stage.grey_levels / 255
     attack = dataclasses.replace(
@@ -137,9 +140,12 @@ def spec_for(public: Spec, seed: int, stage: Stage) -> Spec:
         model_learning_rate=stage.model_learning_rate,
         delta_learning_rate=epsilon / 4,
     )
+    # as many threads as this process has: with OMP_NUM_THREADS=1 several runs get on side by side
+    threads = dataclasses.replace(public.threads, child=min(public.threads.child, torch.get_num_threads()))
     return dataclasses.replace(
         public,
         seed=seed,
+        threads=threads,
         limits=dataclasses.replace(public.limits, run_seconds=3600, cpu_seconds=7200),
         invisible_trigger=dataclasses.replace(part, epsilon=epsilon, attack=attack),
     )
