@@ -146,7 +146,9 @@ def spec_for(public: Spec, seed: int, stage: Stage) -> Spec:
         public,
         seed=seed,
         threads=threads,
-        limits=dataclasses.replace(public.limits, run_seconds=3600, cpu_seconds=7200),
+        limits=dataclasses.replace(
+            public.limits, start_seconds=300.0, load_seconds=300.0, run_seconds=7200.0, cpu_seconds=7200
+        ),
         invisible_trigger=dataclasses.replace(part, epsilon=epsilon, attack=attack),
     )
 
