@@ -12,8 +12,17 @@ from grader.experiments.tables import write_rows
 from solution import readme
 
 
-def test_the_readme_says_what_the_tables_say() -> None:
-    assert readme.main(["--check"]) == 0, "run python -m solution.readme"
+@pytest.mark.parametrize("name", ["matrix", "frontier"])
+def test_the_readme_says_what_the_tables_say(name: str) -> None:
+    text = readme.README.read_text(encoding="utf-8")
+    assert f"<!-- measured: {name} -->\n\n{readme.section(name)}\n\n<!-- end -->" in text, (
+        "run python -m solution.readme"
+    )
+
+
+def test_a_table_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readme, "MEASURED", readme.ROOT / "nowhere")
+    assert "there is no `nowhere/public_seeds.csv`" in readme.section("seeds")
 
 
 def test_its_pictures_are_there() -> None:
@@ -34,7 +43,7 @@ def test_tables_of_several_folders_are_put_together(tmp_path: Path, monkeypatch:
     run = dict(zip(frontier.COLUMNS, ("joint", "1", "1", "2800", "0.98", "0.99", "0.985"), strict=True))
     write_rows(tmp_path / "2" / "frontier.csv", frontier.COLUMNS, [run])
     readme.take([tmp_path / "1", tmp_path / "2"])
-    assert "Means over the seeds 1 to 2" in readme.attacks_and_defences()
+    assert "| visible | 2 |" in readme.attacks_and_defences()
     assert "| joint | 1/255 | 2,800 |" in readme.smallest_epsilon()
     assert {p.name for p in (tmp_path / "measured").iterdir()} == {
         "matrix.csv", "frontier.csv", "matrix.png", "frontier.png", "strip.png",

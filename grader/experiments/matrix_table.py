@@ -105,10 +105,11 @@ def _alarms(rows: Sequence[Row], defence: str) -> str:
 def table(rows: Sequence[Row], false_alarms: Sequence[Row]) -> str:
     """Markdown: the attacks, what each defence leaves of them, what it says of them and of clean models."""
     found = grid(rows, false_alarms)
-    seeds = sorted({int(r["seed"]) for r in rows})
+    if not rows:
+        return "Nothing was run."
     text = [
-        f"Means over the seeds {seeds[0]} to {seeds[-1]}, with the lowest and the highest in brackets."
-        if len(seeds) > 1 else f"Seed {seeds[0]} alone." if seeds else "Nothing was run.",
+        "Means over seeds, with the lowest and the highest in brackets; a cell without brackets is one seed, or "
+        "several that agree. `not run` is what the command has not come to yet.",
         "", _attacks(rows, found.attacks, false_alarms), "", _left(found), "", _said(rows, found, false_alarms),
     ]  # fmt: skip
     return "\n".join(text).strip()
@@ -123,15 +124,16 @@ def _attacks(rows: Sequence[Row], attacks: Sequence[str], false_alarms: Sequence
         values = {c: [float(r[c]) for r in own] for c in ("acc", "asr", "linf", "psnr", "ssim")}
         cross = [float(r["score"]) for r in own if r["score"]]  # of dynamic_visible alone
         lines.append(
-            [attack, spread(values["acc"], ".2%"), spread(values["asr"], ".2%"),
+            [attack, str(len(own)), spread(values["acc"], ".2%"), spread(values["asr"], ".2%"),
              spread(cross, ".2%") if cross else "", spread(values["linf"], ".0f"), spread(values["psnr"], ".1f"),
              spread(values["ssim"], ".3f")]
         )  # fmt: skip
     clean = {r["seed"]: float(r["acc"]) for r in false_alarms}
     if clean:
-        lines.append([f"clean models, {len(clean)}", spread(list(clean.values()), ".2%"), *[""] * 5])
+        lines.append(["clean models", str(len(clean)), spread(list(clean.values()), ".2%"), *[""] * 5])
     head = [
         "attack",
+        "seeds",
         "ACC",
         "ASR",
         "ACC under another image's trigger",

@@ -66,21 +66,24 @@ def test_a_cell_is_a_mean_over_seeds() -> None:
 
 def test_the_table_has_rates_verdicts_and_false_alarms() -> None:
     lines = table(ROWS, ALARMS).splitlines()
-    assert "| visible | 99.00% | 99.00% (98.00% to 100.00%) |  | 255 | 21.0 (20.0 to 22.0) | 0.900 |" in lines
-    assert "| clean models, 2 | 99.00% (98.90% to 99.10%) |  |  |  |  |  |" in lines
+    assert (
+        "| visible | 2 | 99.00% | 99.00% (98.00% to 100.00%) |  | 255 | 21.0 (20.0 to 22.0) | 0.900 |"
+        in lines
+    )
+    assert "| clean models | 2 | 99.00% (98.90% to 99.10%) |  |  |  |  |  |" in lines
     text = "\n".join(lines)
     assert "50.5% (1.0% to 100.0%) / 99.0%" in text
     assert "names the target in 1 of 2 [1.26 %, 98.7 %]" in text
     assert "F1 0.995; its victim's ASR was 99.9%" in text
     assert "accuses 1 of 2 [1.26 %, 98.7 %]" in text
     assert "n/a: accuses nobody" in text
-    assert table([], []) == table([], [])
+    assert table([], []) == "Nothing was run."
 
 
 def test_the_figure_is_drawn(tmp_path: Path) -> None:
     write(tmp_path, ROWS, ALARMS)
     assert (tmp_path / "matrix.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "matrix.md").read_text().startswith("Means over the seeds 1 to 2")
+    assert (tmp_path / "matrix.md").read_text().startswith("Means over seeds")
 
 
 def test_intervals() -> None:
