@@ -9,6 +9,7 @@ import pytest
 
 from grader.experiments import alarms, frontier, matrix_table
 from grader.experiments.tables import write_rows
+from grader.isolation import ROOT
 from solution import readme
 
 
@@ -21,14 +22,14 @@ def test_the_readme_says_what_the_tables_say(name: str) -> None:
 
 
 def test_a_table_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readme, "MEASURED", readme.ROOT / "nowhere")
+    monkeypatch.setattr(readme, "MEASURED", ROOT / "nowhere")
     assert "there is no `nowhere/public_seeds.csv`" in readme.section("seeds")
 
 
 def test_its_pictures_are_there() -> None:
     text = readme.README.read_text(encoding="utf-8")
     for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
-        assert (readme.ROOT / path).is_file(), path
+        assert (ROOT / path).is_file(), path
 
 
 def test_tables_of_several_folders_are_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
