@@ -146,7 +146,6 @@ def _strips(model: LeNet5, clean: Images, test: Images) -> dict[str, Callable[[]
         from art.defences.transformer.poisoning import STRIP
 
         with _quiet():
-            np.random.seed(SEED)  # noqa: NPY002 ART draws from NumPy's global generator
             defence = STRIP(_classifier(network, 10))(num_samples=samples, false_acceptance_rate=FRR)
             defence.mitigate(threshold_inputs.numpy())
             rejected = [(defence.predict(part.numpy()) == 0).all(1).mean() for part in (judged, triggered)]
