@@ -103,7 +103,7 @@ def test_the_wall_limit_ends_a_grade_and_is_told_apart(settings, tmp_path):
 def test_a_warm_parent_that_is_killed_is_replaced(settings, tmp_path):
     parent = warm.start_early()
     assert parent is not None
-    timer = threading.Timer(0.7, os.kill, (parent.pid, signal.SIGKILL))
+    timer = threading.Timer(2.5, os.kill, (parent.pid, signal.SIGKILL))
     timer.start()
     result = run(settings, SLEEPS_AT_IMPORT, tmp_path)
     timer.join()
