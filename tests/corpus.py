@@ -124,9 +124,9 @@ class Hostile(Item):
     steps: int
 
     @property
-    def keeps_all(self) -> bool:
-        """The code is right, and the attack is on something else than the grade."""
-        return len(self.keeps) == len(part(self.part).checks)
+    def spares_the_outcome(self) -> bool:
+        """What the training is given is right; the attack is on something else."""
+        return not any(c.is_outcome and c.id in self.loses for c in part(self.part).checks)
 
 
 ROWS = frozenset(

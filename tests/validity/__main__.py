@@ -141,7 +141,7 @@ def in_process(tasks: Sequence[Task]) -> Iterator[Row]:
 def is_graded_again(item: Item, first: Row) -> bool:
     """Whether another seed could change the grade of an item, as a whole; of a mutant its unit checks are enough."""
     if isinstance(item, Hostile):
-        return bool(first["trained"]) and not item.keeps_all
+        return bool(first["trained"]) and not item.spares_the_outcome
     return not isinstance(item, Mutant)
 
 
