@@ -24,4 +24,4 @@ def test_every_alternative_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, run in defences._clusterings(model, poisoned).items():
         assert re.fullmatch(r"precision [\d.]+, recall [\d.]+, F1 [\d.]+|does not run: .+", run()), name
     for name, run in defences._strips(model, images, images).items():
-        assert re.fullmatch(r"FRR [\d.]+%, FAR [\d.]+%", run()), name
+        assert re.fullmatch(r"FRR [\d.]+%, FAR [\d.]+%|does not run: .+", run()), name
