@@ -15,13 +15,14 @@ def section(path: Path) -> str:
     """The benchmark's protocol, the whole curve, and what single poisons do."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    targets, pool = rows[0]["targets"], max(int(row["pool"]) for row in rows)
+    targets, pool = (max(int(row[name]) for row in rows) for name in ("targets", "pool"))
+    shown = _some(rows, targets=str(targets))  # a run over fewer targets is named where it is told of
     legend = (
         f"Of {targets} targets so many are turned, with Wilson's 95 % interval, by the number of fine-tuning images; "
         "the last layer is solved to its optimum (weight decay 1e-4). Bases are the nearest in feature space of "
         f"{pool // 10:,} images of their class; the feature distance is the mean of bases → poisons."
     )
-    return "\n\n".join([*benchmark(rows), legend, table(rows), *one_poison(rows)])
+    return "\n\n".join([*benchmark(rows), legend, table(shown), *one_poison(shown)])
 
 
 def network(card: Path) -> str:
@@ -34,13 +35,13 @@ def network(card: Path) -> str:
 def benchmark(rows: Sequence[Row]) -> list[str]:
     """The poisoning benchmark's transfer protocol: 25 poisons, 2,500 images, 8/255, SGD; and the same, converged."""
     found = []
-    for method, how in (("sgd", "40 epochs of SGD, as there"), ("converged", "solved to the optimum")):
+    for method, how in (("sgd", "by 40 epochs of SGD, as there"), ("converged", "solved to its optimum")):
         for row in _some(
             rows, attack=CRAFTED, budget="8/255", poisons="25", images="2500", fine_tuning=method
         ):
             drop = 100 * (float(row["acc_before"]) - float(row["acc_after"]))
             found.append(
-                f"- last layer by {how}: **{_rate(row)}** targets turned, ACC {float(row['acc_before']):.2%} "
+                f"- last layer {how}: **{_rate(row)}** targets turned, ACC {float(row['acc_before']):.2%} "
                 f"without poisons and {drop:.2f} points less with them, PSNR {row['psnr']} dB, SSIM {row['ssim']}; "
                 f"of the other test images of the targets' classes {int(row['others_flipped']):,} of "
                 f"{int(row['others']):,} flip too."
