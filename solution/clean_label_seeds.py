@@ -8,21 +8,16 @@ that is asked for must lie four standard deviations below the mean, and the acce
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import hashlib
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from grader.grading import Grading
 from grader.isolation import ROOT
-from grader.settings import PUBLIC_SPEC
-from grader.spec import Spec, load_spec
-from solution.seeds import MARGIN, Row, read_rows, write_rows
+from grader.spec import Spec
+from solution.seeds import MARGIN, Row, code_of, kept_rows, read_options
 
 COLUMNS = ("seed", "turned", "targets", "clean_acc", "acc", "acc_drop", "linf", "psnr", "ssim",
            "distance_before", "distance_after", "crafting_seconds")  # fmt: skip
@@ -37,11 +32,8 @@ def measured_code(spec: Spec) -> str:
     """Changes with the settings and the code that decide the numbers; the thresholds themselves do not."""
     first = spec.invisible_trigger
     attack = dataclasses.replace(spec.clean_label.mnist, turned=1, acc_drop=1.0)
-    digest = hashlib.sha256(repr((first.clean, first.clean_seed, first.split_seed, attack)).encode())
-    for name in _CODE:
-        digest.update((ROOT / "grader" / name).read_bytes())
-    digest.update((ROOT / "solution" / "clean_label.py").read_bytes())
-    return digest.hexdigest()[:12]
+    settings = (first.clean, first.clean_seed, first.split_seed, attack)
+    return code_of(settings, _CODE, "clean_label.py")
 
 
 def measure(spec: Spec, seed: int) -> Row:
@@ -58,14 +50,9 @@ def measure(spec: Spec, seed: int) -> Row:
 
 def measured_rows(spec: Spec, path: Path, seeds: int) -> list[Row]:
     """The rows of so many seeds, each kept in the file as soon as it is there."""
-    code = measured_code(spec)
-    rows = read_rows(path, code)[:seeds]
-    done = {row["seed"] for row in rows}
-    missing = [seed for seed in range(1, seeds + 1) if seed not in done]
-    for seed in tqdm(missing, unit="seed", desc="Clean label"):
-        rows.append(measure(spec, seed))
-        write_rows(path, code, rows, COLUMNS)
-    return rows
+    return kept_rows(
+        lambda seed: measure(spec, seed), path, measured_code(spec), seeds, COLUMNS, "Clean label"
+    )
 
 
 def margins(rows: Sequence[Row]) -> tuple[float, float]:
@@ -99,16 +86,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m solution.clean_label_seeds", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--seeds", type=int, default=20, help="how many, from 1 on (at least 2)")
-    parser.add_argument("--spec", type=Path, default=PUBLIC_SPEC, help="spec file")
-    parser.add_argument("--out", type=Path, default=OUT, help="the table as CSV")
-    options = parser.parse_args(arguments)
-    if options.seeds < 2:
-        parser.error("a distribution needs at least 2 seeds")
-    rows = measured_rows(load_spec(options.spec), options.out, options.seeds)
+    spec, out, seeds = read_options("solution.clean_label_seeds", __doc__ or "", OUT, arguments)
+    rows = measured_rows(spec, out, seeds)
     print(table(sorted(rows, key=lambda row: row["seed"])))
     return 0
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.contract import OUTCOME, Part
-from grader.messages import render, title, ui
+from grader.messages import function_title, render, title, ui
 from solution.stubs import BuildError
 
 LOOP_FUNCTION = "train_backdoor"
@@ -78,7 +78,7 @@ def points_table(part: Part, language: str) -> str:
     rows = [head, ["---", "---:", "---"]]
     for name, points in function_points(part).items():
         checks = [check for check in part.checks if check.function == name]
-        label = ui("outcome", language) if name == OUTCOME else f"`{name}`"
+        label = function_title(part.name, name, language) if name == OUTCOME else f"`{name}`"
         details = " · ".join(f"{title(check.id, language)} ({check.points})" for check in checks)
         rows.append([label, str(points), details])
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)

@@ -3,8 +3,12 @@
     python -m solution.new_spec --out ../hidden.toml [--seeds 20] [--name quiz] [--target 3] [--epsilon 10/255]
 
 Drawn anew: the seeds of the clean start, of the batches' order and of the split into training and judged images; the
-target; and epsilon. Then the solution is graded under the new spec with many seeds (a quarter of a minute each), and
-each threshold is put at least four standard deviations below the mean of what it reached.
+target; and epsilon. Then the solution is graded under the new spec with many seeds (less than half a minute each), and
+each threshold is put at least four standard deviations below the mean of what it reached. The goals of the bonus parts
+stay as they are where the solution keeps that margin to them; part 3's are eased where it does not.
+
+The clean start and part 3's two victims are trained once for a spec and kept in the cache of the machine that grades
+(``BACKDOOR_LAB_CACHE``); a batch has them made before it grades anybody.
 
 What was drawn and measured lies in ``OUT.draft/`` until the end, so a run that was stopped goes on where it was; OUT
 itself is written last, whole or not at all, readable for its owner alone. Keep it outside of every repository.
@@ -24,19 +28,19 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from tqdm import tqdm
-
 from grader.isolation import ROOT
 from grader.outcome import write_whole
 from grader.settings import PUBLIC_SPEC, SPEC_VARIABLE
 from grader.spec import Spec, SpecError, load_spec
-from solution import clean_label_seeds
-from solution.seeds import MARGIN, Row, measure, measured_code, read_rows, table, write_rows
+from solution import clean_label_seeds, repair_seeds
+from solution.seeds import MARGIN, Row, kept_rows, measure, measured_code, table
 
 EPSILONS = ("7/255", "9/255", "10/255", "11/255", "12/255")
 """Where epsilon is drawn from: near the public one, and none of them it."""
 LEAST = {"acc": 0.9, "asr": 0.9}
 """A threshold below this asks for nothing: target and epsilon do not go together."""
+LOOSEST = {"asr": 0.1, "acc_drop": 0.02, "f1": 0.8}
+"""A goal of part 3 that is easier than this asks for too little: these victims are none to learn from."""
 USAGE, UNREACHED = 2, 3
 
 
@@ -107,13 +111,7 @@ def finished(text: str, rows: Sequence[Row]) -> str:
 
 def measured_rows(spec: Spec, path: Path, seeds: int) -> list[Row]:
     """The rows of so many seeds, each kept in the file as soon as it is there."""
-    code = measured_code(spec)
-    rows = read_rows(path, code)[:seeds]
-    done = {row["seed"] for row in rows}
-    for seed in tqdm([s for s in range(1, seeds + 1) if s not in done], unit="seed", desc="Measuring"):
-        rows.append(measure(spec, seed))
-        write_rows(path, code, rows)
-    return rows
+    return kept_rows(lambda seed: measure(spec, seed), path, measured_code(spec), seeds)
 
 
 def with_clean_label(text: str, spec: Spec, path: Path, seeds: int) -> str:
@@ -135,6 +133,45 @@ def with_clean_label(text: str, spec: Spec, path: Path, seeds: int) -> str:
     return text.replace("[clean_label]", "\n".join([*(f"# {line}" for line in measured), "[clean_label]"]), 1)
 
 
+def with_defences(text: str, spec: Spec, path: Path, seeds: int) -> str:
+    """The text with part 3's distribution as comments; a goal that the solution would miss with these victims is eased.
+
+    Raises:
+        NewSpecError: it would have to be eased beyond ``LOOSEST``.
+    """
+    rows = repair_seeds.measured_rows(spec, path, seeds)
+    for part in repair_seeds.PARTS:
+        goals = [goal for goal in repair_seeds.GOALS if goal.part == part]
+        limits = ", ".join(f"{goal.key} = {_eased(goal, rows, spec):.10g}" for goal in goals)
+        text, count = re.subn(
+            rf"(?:^#.*\n)*(^\[{part}\].*\n(?:(?!\[).*\n)*?)thresholds = .*$",
+            lambda found, goals=goals, limits=limits: (  # type: ignore[misc]
+                "".join(f"# {line}\n" for line in repair_seeds.summary(rows, goals))
+                + f"{found[1]}thresholds = {{ {limits} }}"
+            ),
+            text,
+            flags=re.MULTILINE,
+        )
+        if count != 1:
+            raise NewSpecError(
+                f"the spec to begin with must have thresholds in [{part}] once, not {count} times"
+            )
+    return text
+
+
+def _eased(goal: repair_seeds.Goal, rows: Sequence[Row], spec: Spec) -> float:
+    """What the base spec asks for, or where the solution has no margin to it, what leaves one."""
+    asked, reached = goal.asked(spec), goal.limit(rows)
+    if goal.holds(reached, asked):
+        return asked
+    if not goal.holds(reached, LOOSEST[goal.key]):
+        raise NewSpecError(
+            f"the solution does not reach part 3's goal reliably with these victims: {goal.column} would have to be "
+            f"{reached:.4f}"
+        )
+    return (math.floor if goal.at_least else math.ceil)(reached * 1e3) / 1e3
+
+
 def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, epsilon: str | None) -> str:
     """Write the spec, going on with the draft where there is one; returns the table of what was measured.
 
@@ -147,9 +184,10 @@ def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, ep
         text = drawn(base.read_text("utf-8"), name=name, target=target, epsilon=epsilon)
         draft.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, text)
-    rows = measured_rows(load_spec(path), draft / "rows.csv", seeds)
-    text = finished(path.read_text("utf-8"), rows)
-    text = with_clean_label(text, load_spec(path), draft / "clean_label.csv", seeds)
+    spec = load_spec(path)
+    text = with_defences(path.read_text("utf-8"), spec, draft / "defences.csv", seeds)  # the quickest to fail
+    rows = measured_rows(spec, draft / "rows.csv", seeds)
+    text = with_clean_label(finished(text, rows), spec, draft / "clean_label.csv", seeds)
     write_whole(draft / "finished.toml", text)
     load_spec(draft / "finished.toml")  # what is handed over can be read
     os.chmod(draft / "finished.toml", 0o600)

@@ -17,7 +17,7 @@ import hashlib
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -48,16 +48,20 @@ def measured_code(spec: Spec) -> str:
     part = spec.invisible_trigger
     split = (part.split_seed,) if part.split_seed else ()
     settings = (part.target, part.epsilon, part.clean_seed, *split, part.clean, part.attack, spec.threads)
+    trusted = (
+        *("lab/training.py", "lab/models.py", "lab/data.py"),
+        *("audit.py", "parts/invisible_trigger_attack.py"),
+    )
+    return code_of(settings, trusted, "invisible_trigger.py")
+
+
+def code_of(settings: object, trusted: Sequence[str], *solved: str) -> str:
+    """A short hash of settings and of files: ``trusted`` of ``grader/``, ``solved`` of ``solution/``."""
     digest = hashlib.sha256(repr(settings).encode())
-    for name in (
-        "lab/training.py",
-        "lab/models.py",
-        "lab/data.py",
-        "audit.py",
-        "parts/invisible_trigger_attack.py",
-    ):
+    for name in trusted:
         digest.update((ROOT / "grader" / name).read_bytes())
-    digest.update((ROOT / "solution" / "invisible_trigger.py").read_bytes())
+    for name in solved:
+        digest.update((ROOT / "solution" / name).read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -94,6 +98,23 @@ def write_rows(path: Path, code: str, rows: Sequence[Row], columns: Sequence[str
     temporary.replace(path)
 
 
+def kept_rows(
+    measure_seed: Callable[[int], Row],
+    path: Path,
+    code: str,
+    seeds: int,
+    columns: Sequence[str] = COLUMNS,
+    what: str = "Measuring",
+) -> list[Row]:
+    """The rows of seeds 1 to ``seeds``: from the file if this code made them, else measured and kept there at once."""
+    rows = [row for row in read_rows(path, code) if row["seed"] <= seeds]
+    done = {row["seed"] for row in rows}
+    for seed in tqdm([s for s in range(1, seeds + 1) if s not in done], unit="seed", desc=what):
+        rows.append(measure_seed(seed))
+        write_rows(path, code, rows, columns)
+    return rows
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows and, for each metric, its distribution and the threshold that leaves the margin."""
     lines = ["  seed      ACC      ASR  without trigger  audited  largest error / tolerance"]
@@ -116,28 +137,22 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m solution.seeds", description=(__doc__ or "").split("\n")[0]
-    )
+def read_options(name: str, about: str, out: Path, arguments: Sequence[str] | None) -> tuple[Spec, Path, int]:
+    """The command line of a module that measures: (spec, where the table goes, how many seeds)."""
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=about.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=20, help="how many, from 1 on (at least 2)")
     parser.add_argument("--spec", type=Path, default=PUBLIC_SPEC, help="spec file")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=ROOT / "solution" / "measured" / "public_seeds.csv",
-        help="the table as CSV",
-    )
+    parser.add_argument("--out", type=Path, default=out, help="the table as CSV")
     options = parser.parse_args(arguments)
     if options.seeds < 2:
         parser.error("a distribution needs at least 2 seeds")
-    spec = load_spec(options.spec)
-    code = measured_code(spec)
-    rows = read_rows(options.out, code)
-    done = {row["seed"] for row in rows}
-    for seed in tqdm([s for s in range(1, options.seeds + 1) if s not in done], unit="seed"):
-        rows.append(measure(spec, seed))
-        write_rows(options.out, code, rows)
+    return load_spec(options.spec), options.out, options.seeds
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    out = ROOT / "solution" / "measured" / "public_seeds.csv"
+    spec, out, seeds = read_options("solution.seeds", __doc__ or "", out, arguments)
+    rows = kept_rows(lambda seed: measure(spec, seed), out, measured_code(spec), seeds)
     print(table(sorted(rows, key=lambda row: row["seed"])))
     return 0
 

@@ -8,7 +8,7 @@ import pytest
 
 from grader.settings import PUBLIC_SPEC
 from grader.spec import Spec, load_spec
-from solution import clean_label_seeds, new_spec, seeds
+from solution import clean_label_seeds, new_spec, repair_seeds, seeds
 from tests.batch.helpers import ROOT
 
 SEEDS = 6
@@ -33,12 +33,20 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(new_spec, "measure", measure)
     monkeypatch.setattr(clean_label_seeds, "measure", lambda spec, seed: clean_label_row(seed))
+    monkeypatch.setattr(repair_seeds, "measure", lambda spec, seed: repair_row(seed))
     return asked
 
 
 def clean_label_row(seed: int, turned: float = 10.0) -> seeds.Row:
     values = {"seed": float(seed), "turned": turned - (seed == 1), "targets": 10.0, "acc_drop": 0.002}
     return {name: values.get(name, 1.0) for name in clean_label_seeds.COLUMNS}
+
+
+def repair_row(seed: int, **values: float) -> seeds.Row:
+    usual = {"fine_pruning.asr": 0.004, "activation_clustering.f1": 0.99}
+    spread = (seed % 3 - 1) / 1000
+    found = dict.fromkeys(repair_seeds.COLUMNS, 0.001) | usual | values
+    return {name: value + spread for name, value in found.items()} | {"seed": float(seed)}
 
 
 def run(out: Path, *more: str) -> int:
@@ -122,6 +130,35 @@ def test_a_goal_of_part_2_that_the_solution_misses_is_no_spec(
     assert run(tmp_path / "h.toml") == 3
     assert "part 2's goal" in capsys.readouterr().err
     assert not (tmp_path / "h.toml").exists()
+
+
+def test_goals_of_part_3_stay_where_they_leave_the_margin_and_are_eased_where_not(
+    tmp_path, measured, monkeypatch
+) -> None:
+    public = load_spec()
+    assert run(tmp_path / "a.toml") == 0
+    same = load_spec(tmp_path / "a.toml")
+    assert same.fine_pruning.thresholds == public.fine_pruning.thresholds
+    assert same.activation_clustering.thresholds == public.activation_clustering.thresholds
+    worse = {"fine_pruning.asr": 0.08, "activation_clustering.f1": 0.85}
+    monkeypatch.setattr(repair_seeds, "measure", lambda spec, seed: repair_row(seed, **worse))
+    assert run(tmp_path / "b.toml") == 0
+    eased = load_spec(tmp_path / "b.toml")
+    four = 4 * statistics.stdev(repair_row(seed)["fine_pruning.asr"] for seed in range(1, SEEDS + 1))
+    assert 0 <= eased.fine_pruning.thresholds.asr - (0.08 + four) <= 1e-3
+    assert 0 <= (0.85 - four) - eased.activation_clustering.thresholds.f1 <= 1e-3
+    assert eased.fine_pruning.thresholds.acc_drop == public.fine_pruning.thresholds.acc_drop
+    text = (tmp_path / "b.toml").read_text(encoding="utf-8")
+    assert text.count(f"# fine_pruning.asr: {SEEDS} seeds, mean 0.08") == 1
+
+
+def test_victims_that_the_solution_cannot_repair_are_no_spec(tmp_path, measured, monkeypatch, capsys) -> None:
+    bad = {"activation_clustering.f1": 0.5}
+    monkeypatch.setattr(repair_seeds, "measure", lambda spec, seed: repair_row(seed, **bad))
+    assert run(tmp_path / "h.toml") == 3
+    assert "part 3's goal" in capsys.readouterr().err
+    assert not (tmp_path / "h.toml").exists()
+    assert measured == []  # and nothing was measured in vain
 
 
 @pytest.mark.parametrize(

@@ -194,11 +194,14 @@ def _work(directory: Path) -> Result:
 def _prepare(spec: Any) -> Result:
     from grader.lab.data import DataError, split_mnist
     from grader.lab.training import clean_start
+    from grader.parts import activation_clustering_outcome, fine_pruning_outcome
 
     part = spec.invisible_trigger
     try:
         train, _ = split_mnist(part.split_seed, grey_levels=True)
         clean_start(part.clean, part.clean_seed, train, split_seed=part.split_seed)
+        for defence in (fine_pruning_outcome, activation_clustering_outcome):
+            defence.make_victim(spec)
     except DataError as error:
         return Result(error=str(error), fatal=True)
     return Result()

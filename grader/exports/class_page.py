@@ -107,8 +107,8 @@ def ranking(rows: Sequence[Row]) -> list[tuple[int, Row, ChallengeResult]]:
 
 def full_title(check_id: str, language: str) -> str:
     """``apply_trigger: clamps to [0, 1]``."""
-    function = check(check_id).function
-    function = messages.ui("outcome", language) if check(check_id).is_outcome else function
+    known = check(check_id)
+    function = messages.function_title(known.part, known.function, language)
     return messages.ui("check_line", language, function=function, title=messages.title(check_id, language))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from grader import messages
-from grader.contract import OUTCOME, PARTS, check
+from grader.contract import PARTS, check
 from grader.outcome import Location, Outcome, Reason, Report, Status
 
 
@@ -66,7 +66,7 @@ def parts(report: Report, language: str | None = None) -> tuple[PartGroup, ...]:
         functions = tuple(
             FunctionGroup(
                 name,
-                messages.ui("outcome", language) if name == OUTCOME else name,
+                messages.function_title(part.name, name, language),
                 tuple(outcome for outcome in outcomes if check(outcome.id).function == name),
             )
             for name in names
@@ -88,9 +88,7 @@ def title(outcome: Outcome, language: str) -> str:
 
 def full_title(outcome: Outcome, language: str) -> str:
     """With the function in front, e.g. ``apply_trigger: clamps to [0, 1]``."""
-    function = check(outcome.id).function
-    if function == OUTCOME:
-        function = messages.ui("outcome", language)
+    function = messages.function_title(outcome.part, check(outcome.id).function, language)
     return messages.ui("check_line", language, function=function, title=title(outcome, language))
 
 

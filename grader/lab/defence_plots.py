@@ -24,8 +24,8 @@ def plot_pruning(
         curves: rule -> points (share pruned, ACC, ASR), shares ascending.
         share: the share that the grader prunes, which is marked.
     """
-    figure, panels = plt.subplots(1, len(curves), figsize=(8.4, 3.4), sharey=True, squeeze=False)
-    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.15, top=0.8, wspace=0.06)
+    figure, panels = plt.subplots(1, len(curves), figsize=(8.4, 3.3), sharey=True, squeeze=False)
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.15, top=0.84, wspace=0.06)
     for axes, (rule, points) in zip(panels[0], curves.items(), strict=True):
         shares, acc, asr = zip(*points, strict=True)
         axes.axvline(share, color="#999999", linewidth=1, linestyle=":", label="pruned by the grader")
@@ -47,8 +47,8 @@ def plot_clusters(classes: Mapping[int, tuple[Tensor, Tensor, Tensor]], target: 
         classes: given label -> features (n, D), flagged (n,) bool, poisoned (n,) bool.
         target: the label of the poison.
     """
-    figure, panels = plt.subplots(1, len(classes), figsize=(8.4, 4.0), squeeze=False)
-    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.12, top=0.78, wspace=0.16)
+    figure, panels = plt.subplots(1, len(classes), figsize=(8.4, 3.6), squeeze=False)
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.14, top=0.85, wspace=0.16)
     looks = (
         (False, False, "clean", ACC_COLOUR, "o"),
         (True, True, "poison, flagged", ASR_COLOUR, "s"),

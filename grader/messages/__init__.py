@@ -233,6 +233,16 @@ def placeholders(template: str) -> frozenset[str]:
     return frozenset(names)
 
 
+def function_title(part: str, function: str, language: str) -> str:
+    """A function as tables show it: its name, or for ``outcome`` what the whole of this part is called."""
+    return _function_title(part, function, _load(language))
+
+
+def _function_title(part: str, function: str, table: dict[str, Any]) -> str:
+    words = table["ui"]
+    return str(words.get(f"outcome.{part}", words["outcome"])) if function == "outcome" else function
+
+
 def _fill(template: str, values: Mapping[str, Value], where: str) -> str:
     names = placeholders(template)
     missing = sorted(names - set(values))
@@ -262,8 +272,8 @@ def _check_names(ids: Value, table: dict[str, Any]) -> list[str]:
     names = []
     for name in [str(item) for item in ids] if isinstance(ids, (list, tuple)) else [str(ids)]:
         if name in table["checks"]:
-            function = name.split(".")[1]
-            function = table["ui"]["outcome"] if function == "outcome" else function
+            part, function, _ = name.split(".", 2)
+            function = _function_title(part, function, table)
             name = table["ui"]["check_line"].format(function=function, title=table["checks"][name]["title"])
         names.append(name)
     return names

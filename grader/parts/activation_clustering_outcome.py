@@ -28,6 +28,7 @@ from grader.lab.victims import poisoned_set, poisoned_victim
 from grader.parts.algorithms import StudentAlgorithm
 from grader.parts.invisible_trigger_attack import load_data
 from grader.parts.run import CheckFunction, PartRun
+from grader.spec import Spec
 from grader.student import Finding
 
 JUDGED = 5000
@@ -44,20 +45,20 @@ class Victim:
     test: Images
 
 
-def make_victim(run: PartRun) -> Victim:
+def make_victim(spec: Spec) -> Victim:
     """The victim of the spec: committed, cached, or trained now."""
-    core, spec = run.spec.invisible_trigger, run.spec.activation_clustering
+    core, own = spec.invisible_trigger, spec.activation_clustering
     data = load_data(core.split_seed)
-    torch.set_num_threads(run.spec.threads.parent)
-    poisoned = poisoned_set(data.train, core.target, core.clean_seed, spec.poison)
-    model = poisoned_victim(poisoned, core.target, core.clean_seed, spec.poison, split_seed=core.split_seed)
+    torch.set_num_threads(spec.threads.parent)
+    poisoned = poisoned_set(data.train, core.target, core.clean_seed, own.poison)
+    model = poisoned_victim(poisoned, core.target, core.clean_seed, own.poison, split_seed=core.split_seed)
     return Victim(model, poisoned, features_of(model, poisoned), data.test.subset(slice(JUDGED)))
 
 
 def prepare(run: PartRun) -> None:
     """Make the victim in a thread, while the child starts."""
     pool = ThreadPoolExecutor(1)
-    run.prepared["victim"] = pool.submit(make_victim, run)
+    run.prepared["victim"] = pool.submit(make_victim, run.spec)
     pool.shutdown(wait=False)
 
 
@@ -69,7 +70,7 @@ def flags(run: PartRun) -> tuple[Victim, Tensor, Found]:
 
 def _flags(run: PartRun) -> tuple[Victim, Tensor, Found]:
     spec = run.spec.activation_clustering
-    victim: Victim = run.prepared["victim"].result() if "victim" in run.prepared else make_victim(run)
+    victim: Victim = run.prepared["victim"].result() if "victim" in run.prepared else make_victim(run.spec)
     algorithm = StudentAlgorithm(run.student, spec.flag_seconds)
     labels = victim.poisoned.images.y
     flagged = algorithm.flag_poisoned(victim.features, labels, run.spec.seed % 2**31)

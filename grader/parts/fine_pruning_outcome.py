@@ -26,6 +26,7 @@ from grader.lab.victims import trojaned_model
 from grader.parts.algorithms import StudentAlgorithm
 from grader.parts.invisible_trigger_attack import load_data
 from grader.parts.run import CheckFunction, PartRun
+from grader.spec import Spec
 from grader.student import Finding
 
 JUDGED = 5000
@@ -51,23 +52,24 @@ class Repaired:
     tuned: tuple[Rate, Rate]
 
 
-def make_victim(run: PartRun) -> Victim:
+def make_victim(spec: Spec) -> Victim:
     """The victim of the spec: committed, cached, or made now."""
-    core, spec = run.spec.invisible_trigger, run.spec.fine_pruning
+    core, own = spec.invisible_trigger, spec.fine_pruning
     data = load_data(core.split_seed)
+    torch.set_num_threads(spec.threads.parent)
     settings, seed = core.clean, core.clean_seed
     model = trojaned_model(
         lambda: clean_start(settings, seed, data.train, split_seed=core.split_seed),
-        clean_file_name(settings, seed, core.split_seed), data.train, core.target, seed, spec.trojan,
+        clean_file_name(settings, seed, core.split_seed), data.train, core.target, seed, own.trojan,
     )  # fmt: skip
-    clean = clean_set(data.train, run.spec.seed, count=spec.clean_images)
+    clean = clean_set(data.train, spec.seed, count=own.clean_images)
     return Victim(model, clean, data.test.subset(slice(JUDGED)))
 
 
 def prepare(run: PartRun) -> None:
     """Make the victim in a thread, while the child starts."""
     pool = ThreadPoolExecutor(1)
-    run.prepared["victim"] = pool.submit(make_victim, run)
+    run.prepared["victim"] = pool.submit(make_victim, run.spec)
     pool.shutdown(wait=False)
 
 
@@ -79,7 +81,7 @@ def repaired(run: PartRun) -> Repaired:
 
 def _repair(run: PartRun) -> Repaired:
     core, spec = run.spec.invisible_trigger, run.spec.fine_pruning
-    victim: Victim = run.prepared["victim"].result() if "victim" in run.prepared else make_victim(run)
+    victim: Victim = run.prepared["victim"].result() if "victim" in run.prepared else make_victim(run.spec)
     torch.set_num_threads(run.spec.threads.parent)
     algorithm = StudentAlgorithm(run.student)
     seen = activations(victim.model, victim.clean.x)
