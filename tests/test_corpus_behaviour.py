@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests import observe_clean_label
+from tests import observe_clean_label, observe_fine_pruning
 from tests.corpus import Item, mutants, reference, styles
 
 Observation = dict[str, Any]
@@ -161,6 +161,7 @@ PROBES: dict[str, dict[str, observe_clean_label.Probe]] = {
         "attack_success_rate": observe_rate,
     },
     "clean_label": observe_clean_label.PROBES,
+    "fine_pruning": observe_fine_pruning.PROBES,
 }
 
 

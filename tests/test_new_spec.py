@@ -192,3 +192,11 @@ def test_the_solution_is_measured_with_its_numbers(tmp_path, monkeypatch) -> Non
     spec = load_spec(small_spec(tmp_path / "h.toml", hidden="true"))
     found = seeds.measure(spec, 5)
     assert set(found) == set(seeds.COLUMNS)
+
+
+def test_the_public_goals_of_part_3_leave_the_margin_that_was_measured() -> None:
+    code = repair_seeds.OUT.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    rows = seeds.read_rows(repair_seeds.OUT, code)
+    assert len(rows) >= 20
+    for goal in repair_seeds.GOALS:
+        assert goal.holds(goal.limit(rows), goal.asked(load_spec())), goal
