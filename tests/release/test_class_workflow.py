@@ -161,7 +161,9 @@ def test_a_class_from_beginning_to_end(tmp_path: Path):
         f"repos/o/lab-alice/statuses/{good}": "success",
         f"repos/o/lab-bob/statuses/{broken}": "failure",
     }
-    assert statuses[f"repos/o/lab-alice/statuses/{good}"]["description"] == "Score: 100 of 100"
+    assert (
+        statuses[f"repos/o/lab-alice/statuses/{good}"]["description"] == "Score: 100 of 100 · Bonus: 0 of 50"
+    )
     comments = {item["path"]: item["body"] for item in course.said if "body" in item}
     assert "Python cannot read" in comments[f"repos/o/lab-bob/commits/{broken}/comments"]
     assert "self-check" not in json.dumps(comments)
