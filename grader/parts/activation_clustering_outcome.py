@@ -27,6 +27,7 @@ from grader.lab.triggers.visible import Patch
 from grader.lab.victims import poisoned_set, poisoned_victim
 from grader.parts.algorithms import StudentAlgorithm
 from grader.parts.invisible_trigger_attack import load_data
+from grader.parts.repaired import require_working
 from grader.parts.run import CheckFunction, PartRun
 from grader.spec import Spec
 from grader.student import Finding
@@ -142,7 +143,9 @@ def outcome_f1(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
 
 def outcome_asr(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
     before, after = forgotten(run)
-    threshold = run.spec.activation_clustering.thresholds.asr
+    limits = run.spec.activation_clustering.thresholds
+    require_working(before[0].value, after[0].value, limits.acc_drop)
+    threshold = limits.asr
     values: dict[str, Any] = {"asr": after[1].value, "threshold": threshold, "before": before[1].value}
     if not after[1].value <= threshold:
         raise Finding("above", **values)

@@ -25,6 +25,7 @@ from grader.lab.triggers.visible import Patch
 from grader.lab.victims import trojaned_model
 from grader.parts.algorithms import StudentAlgorithm
 from grader.parts.invisible_trigger_attack import load_data
+from grader.parts.repaired import require_working
 from grader.parts.run import CheckFunction, PartRun
 from grader.spec import Spec
 from grader.student import Finding
@@ -142,6 +143,7 @@ def pruning_curve(
 
 def outcome_asr(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
     result, limits = repaired(run), run.spec.fine_pruning.thresholds
+    require_working(result.before[0].value, result.tuned[0].value, limits.acc_drop)
     asr = result.tuned[1].value
     values: dict[str, Any] = {"asr": asr, "threshold": limits.asr, "before": result.before[1].value}
     if not asr <= limits.asr:
