@@ -162,7 +162,7 @@ def bench_grade(runs: int) -> None:
             report = (Path(folder) / "report.json").read_text(encoding="utf-8")
         training.append(json.loads(report)["metrics"]["invisible_trigger"]["training_seconds"])
     rest = [a - b for a, b in zip(totals, training, strict=True)]
-    print("one grading of the reference solution, with report and pictures:")
+    print("one grading of the reference solution, all four parts, with report and pictures:")
     print(f"  in all                      {summary(totals)}")
     print(f"  training (audited)          {summary(training)}")
     print(f"  everything else             {summary(rest)}")
