@@ -23,26 +23,16 @@ from grader.lab.training import CleanSettings, clean_start
 from grader.lab.triggers.backdoor import Backdoor, save_backdoor
 from grader.lab.triggers.invisible import Perturbation
 from grader.lab.triggers.visible import Patch
+from tests.plain_pruning import Pruning
 
 TARGET = 7
 
 
-class Known:
+class Known(Pruning):
     """Algorithms that are told where the poison is; the rest is as plain as can be."""
 
     def __init__(self) -> None:
         self.flags = torch.zeros(0, dtype=torch.bool)
-
-    def rank_neurons(self, incoming: Tensor, activations: Tensor, rule: str) -> Tensor:
-        score = -incoming.abs().sum(1) if rule == "largest-weight" else activations.mean(0)
-        return score.argsort()
-
-    def prune_and_compress(
-        self, w_in: Tensor, b_in: Tensor, w_out: Tensor, neurons: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        keep = torch.ones(len(b_in), dtype=torch.bool)
-        keep[neurons] = False
-        return w_in[keep], b_in[keep], w_out[:, keep]
 
     def cluster_class(self, features: Tensor, seed: int) -> Tensor:
         return (features[:, 0] > features[:, 0].median()).long()

@@ -21,6 +21,7 @@ from grader.lab.training import CleanSettings, clean_start
 from grader.lab.triggers.backdoor import Backdoor
 from grader.lab.triggers.poisoning import PoisonedSet
 from grader.lab.triggers.visible import Patch
+from tests.plain_pruning import Pruning
 
 TARGET = 3
 
@@ -123,21 +124,6 @@ def test_nothing_is_unlearned_where_nothing_was_flagged(clean_model: LeNet5, tes
     before = [p.clone() for p in clean_model.parameters()]
     unlearn(clean_model, dataclasses.replace(found, flagged=()), test_images, torch.Generator())
     assert all(torch.equal(p, q) for p, q in zip(clean_model.parameters(), before, strict=True))
-
-
-class Pruning:
-    """A plain pair of functions, to drive the experiment with."""
-
-    def rank_neurons(self, incoming: Tensor, activations: Tensor, rule: str) -> Tensor:
-        score = -incoming.abs().sum(1) if rule == "largest-weight" else activations.mean(0)
-        return score.argsort()
-
-    def prune_and_compress(
-        self, w_in: Tensor, b_in: Tensor, w_out: Tensor, neurons: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        keep = torch.ones(len(b_in), dtype=torch.bool)
-        keep[neurons] = False
-        return w_in[keep], b_in[keep], w_out[:, keep]
 
 
 def test_a_pruned_model_is_smaller_and_says_what_the_zeroed_one_says(
