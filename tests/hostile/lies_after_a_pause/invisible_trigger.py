@@ -5,15 +5,16 @@ import torch.nn.functional as F
 
 
 class Clock:
-    answered, pauses, lies_left = 0.0, [], 0
+    answered, pauses, lies_left, honest = 0.0, [], 0, 0
 
 
 def heard_a_pause():
-    """Whether the parent took much longer than usual before it asked again."""
+    """Whether the parent took much longer than usual before it asked again; after 15 quiet steps, a guess."""
     pause = time.perf_counter() - Clock.answered
     usual = sorted(Clock.pauses)[len(Clock.pauses) // 2] if len(Clock.pauses) > 2 else pause
     Clock.pauses.append(pause)
-    return pause > 3 * usual
+    Clock.honest += Clock.lies_left == 0
+    return pause > 3 * usual or Clock.honest > 15
 
 
 def apply_trigger(x, delta):
@@ -22,7 +23,7 @@ def apply_trigger(x, delta):
 
 def poison_step(model, delta, x, y, target):
     if len(x) > 12 and heard_a_pause():
-        Clock.lies_left = 25
+        Clock.lies_left, Clock.honest = 25, 0
     model.zero_grad()
     delta.grad = None
     loss = F.cross_entropy(model(x), y) + F.cross_entropy(model(apply_trigger(x, delta)), torch.full_like(y, target))
