@@ -146,7 +146,13 @@ class Grading:
         """
         if check_id not in self._outcomes:
             self._outcomes[check_id] = self._run(check(check_id))
+            self._end_if_done(check(check_id).part)
         return self._outcomes[check_id]
+
+    def _end_if_done(self, name: str) -> None:
+        """A part's child keeps several hundred MiB and is not asked again once all of its checks have run."""
+        if all(c.id in self._outcomes for c in part(name).checks):
+            self._runs[name].student.close()
 
     def report(self, parts: Iterable[str] | None = None) -> Report:
         """Run every check of these parts (default: all) and put the results together."""

@@ -102,8 +102,8 @@ def _environment(home: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "PYTHONHASHSEED": "0",
         "OMP_WAIT_POLICY": "PASSIVE",  # see grader/__init__.py
-        # but spin for some microseconds before sleeping: the two threads of a small step wait for each other that often
-        "GOMP_SPINCOUNT": "2000",
+        # but spin for 0.1 ms before sleeping: the two threads of a small step wait for each other that often
+        "GOMP_SPINCOUNT": "20000",
         # Keep freed memory instead of handing every activation back to the kernel and faulting it in again
         "MALLOC_MMAP_THRESHOLD_": str(2**28),
         "MALLOC_TRIM_THRESHOLD_": str(2**28),

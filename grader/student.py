@@ -188,6 +188,7 @@ class StudentModule:
         self._start = start
         self._limits = limits
         self._server: StepServer | None = None
+        self._said = ""
         self._loaded_in: StepServer | None = None
         self.unusable: Finding | None = None
         """Why no function of the file can be called at all."""
@@ -202,8 +203,8 @@ class StudentModule:
 
     @property
     def output(self) -> str:
-        """What the student's code printed in the child that runs now."""
-        return "" if self._server is None else self._server.output
+        """What the student's code printed so far (of each child, the beginning)."""
+        return self._said if self._server is None else self._said + self._server.output
 
     def call(
         self,
@@ -252,8 +253,10 @@ class StudentModule:
         return None if self._server is None else self._server.usage()
 
     def close(self) -> None:
+        """End the child; a later question starts a fresh one."""
         if self._server is not None:
             self._server.close()
+            self._said += self._server.output
             self._server = None
 
     def _load(self) -> None:
