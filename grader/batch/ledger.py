@@ -27,8 +27,17 @@ from grader.outcome import Report, write_whole
 SCHEMA = "backdoor-lab/record/v1"
 GRADED, SET_ASIDE, INTAKE_PROBLEM, FAILING = "graded", "set_aside", "intake_problem", "failing"
 TERMINAL = (GRADED, SET_ASIDE, INTAKE_PROBLEM)
-# These only start grading or show its results; a change of them changes no grade.
-_NOT_GRADING = ("batch/", "exports/", "specs/", "__main__.py", "settings.py", "conftest.py", "doctor.py")
+# These only start grading, show its results, or are the lab of `python -m grader lab`; they change no grade.
+_NOT_GRADING = (
+    "batch/",
+    "experiments/",
+    "exports/",
+    "specs/",
+    "__main__.py",
+    "settings.py",
+    "conftest.py",
+    "doctor.py",
+)
 
 
 class LedgerBusy(Exception):

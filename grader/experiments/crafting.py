@@ -56,8 +56,8 @@ class CraftSettings:
 
     epsilon: float | None = 8 / 255
     beta: float = 0.25
-    step_size: float = 0.005
-    iterations: int = 30
+    step_size: float = 0.002
+    iterations: int = 40
     watermark: float = 0.0
 
     @property
