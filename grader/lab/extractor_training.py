@@ -1,7 +1,8 @@
 """Trains the ResNet-18 whose 512 features the clean-label attack works on; ``python -m grader lab train resnet18``.
 
 SGD with Nesterov momentum and a one-cycle learning rate on images that grow from 16x16 to 32x32 (progressive resizing,
-as in the DAWNBench entries): early epochs on small images cost a quarter. Random crops after reflection padding, and
+as in the DAWNBench entries): early epochs on small images cost a quarter. A short second cycle at full size and a lower
+rate follows (a warm restart, Loshchilov and Hutter 2017). Random crops after reflection padding, and
 horizontal flips that alternate between the epochs, so that two epochs show each image both ways.
 
 A checkpoint after each epoch holds weights, momentum and the generator's state; from it the run goes on as if it had
@@ -35,6 +36,8 @@ class Recipe:
         stages: (side of the images, epochs), in order.
         batch_size: images a step.
         learning_rate: the peak; it rises linearly for ``warm_up`` of the steps, then falls linearly to 0.
+        restart: (side of the images, epochs) of the second cycle; its rate rises and falls likewise.
+        restart_rate: the second cycle's peak.
         momentum: Nesterov's.
         weight_decay: of convolutions and the last layer's weights; biases and BatchNorm have none.
         label_smoothing: of the cross-entropy.
@@ -44,23 +47,31 @@ class Recipe:
     batch_size: int = 128
     learning_rate: float = 0.2
     warm_up: float = 0.2
+    restart: tuple[int, int] = (32, 4)
+    restart_rate: float = 0.06
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
 
     @property
     def epochs(self) -> int:
-        return sum(count for _, count in self.stages)
+        return len(self.sizes())
 
     def sizes(self) -> list[int]:
         """The side of the images in each epoch."""
-        return [side for side, count in self.stages for _ in range(count)]
+        return [side for side, count in (*self.stages, self.restart) for _ in range(count)]
 
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate of a step, counted from 0."""
+    def rate(self, step: int, per_epoch: int) -> float:
+        """The learning rate of a step, counted from 0, with so many steps an epoch."""
+        first = (self.epochs - self.restart[1]) * per_epoch
+        if step < first:
+            return self._cycle(self.learning_rate, step, first)
+        return self._cycle(self.restart_rate, step - first, self.restart[1] * per_epoch)
+
+    def _cycle(self, highest: float, step: int, steps: int) -> float:
         peak = self.warm_up * steps
         share = (step + 1) / peak if step < peak else (steps - step) / (steps - peak)
-        return self.learning_rate * min(share, 1.0)
+        return highest * min(share, 1.0)
 
 
 def train_resnet18(
@@ -128,7 +139,7 @@ class _Run:
 
     def step(self, x: Tensor, y: Tensor, device_type: str, bfloat16: bool) -> float:
         for group in self._optimizer.param_groups:
-            group["lr"] = self._recipe.rate(self.steps_done, self.steps)
+            group["lr"] = self._recipe.rate(self.steps_done, self._per_epoch)
         with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
             logits = self._model.train()(x)
         loss = F.cross_entropy(logits.float(), y, label_smoothing=self._recipe.label_smoothing)

@@ -36,7 +36,7 @@ def test_weights_and_card_of_a_small_training(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("grader.lab.data.load_cifar10", lambda *_, **__: images)
     monkeypatch.setattr(extractor_training, "ResNet18", partial(ResNet18, width=4))
     monkeypatch.setattr(extractor, "ResNet18", partial(ResNet18, width=4))
-    tiny = dataclasses.replace(Recipe(), stages=((8, 1),), batch_size=4)
+    tiny = dataclasses.replace(Recipe(), stages=((8, 1),), restart=(8, 1), batch_size=4)
     monkeypatch.setattr(extractor_training, "Recipe", lambda: tiny)
     assert main(["lab", "train", "resnet18", "--out", str(tmp_path), "--seed", "5"]) == 0
     path = tmp_path / "resnet18-cifar10.safetensors"

@@ -18,7 +18,7 @@ from grader.lab.extractor_training import CHECKPOINT, Recipe, augmented_batches,
 from grader.lab.metrics import accuracy, predict
 from grader.lab.models import LeNet5, ResNet18
 
-TINY = Recipe(stages=((8, 2), (12, 1)), batch_size=4)
+TINY = Recipe(stages=((8, 1), (12, 1)), restart=(12, 1), batch_size=4)
 
 
 @pytest.fixture(autouse=True)
@@ -73,12 +73,13 @@ def test_two_epochs_show_each_image_both_ways() -> None:
     assert sides == {label: {True, False} for label in range(6)}
 
 
-def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [TINY.rate(step, 100) for step in range(100)]
-    assert max(rates) == TINY.learning_rate == rates[20]
-    assert rates[:21] == sorted(rates[:21])
-    assert rates[20:] == sorted(rates[20:], reverse=True)
-    assert rates[-1] > 0
+def test_the_learning_rate_rises_and_falls_twice() -> None:
+    rates = [TINY.rate(step, 50) for step in range(150)]
+    for cycle, highest, peak in ((rates[:100], TINY.learning_rate, 20), (rates[100:], TINY.restart_rate, 10)):
+        assert max(cycle) == highest == cycle[peak]
+        assert cycle[: peak + 1] == sorted(cycle[: peak + 1])
+        assert cycle[peak:] == sorted(cycle[peak:], reverse=True)
+        assert cycle[-1] > 0
 
 
 def test_weights_are_kept_in_half_the_size(tmp_path: Path) -> None:
