@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from grader.isolation import available_isolation
-from tests.batch.helpers import ROOT, small_spec, solution
+from tests.batch.helpers import ROOT, challenge, small_spec, solution
 from tests.release.workflows import WORKFLOWS, Job
 
 pytestmark = [
@@ -138,7 +138,8 @@ EARLY, LATE = "2026-12-01T10:59:59Z", "2026-12-01T11:00:01Z"
 
 def test_a_class_from_beginning_to_end(tmp_path: Path):
     course = Course(tmp_path)
-    good, _ = course.student("alice", {FILE: solution()}, {FILE: "nothing\n"}, pushed=(EARLY, LATE))
+    entered = {FILE: solution(), "assignment/challenge.toml": challenge()}
+    good, _ = course.student("alice", entered, {FILE: "nothing\n"}, pushed=(EARLY, LATE))
     (broken,) = course.student("bob", {FILE: "def apply_trigger(x, delta:\n"}, pushed=(EARLY,))
     course.student("carol", {FILE: solution()}, pushed=(LATE,))
     course.enrol("dave")  # whose repository is gone
@@ -156,6 +157,8 @@ def test_a_class_from_beginning_to_end(tmp_path: Path):
         "dave": ("no_submission", "", ""),
         "erin": ("intake_problem", "", ""),
     }
+    # three steps do not make a backdoor: the entry trained, was told, and left the score alone
+    assert [rows[login]["challenge"] for login in ("alice", "bob")] == ["missed", ""]
     statuses = {item["path"]: item for item in course.said if "state" in item}
     assert {path: item["state"] for path, item in statuses.items()} == {
         f"repos/o/lab-alice/statuses/{good}": "success",
@@ -166,6 +169,8 @@ def test_a_class_from_beginning_to_end(tmp_path: Path):
     )
     comments = {item["path"]: item["body"] for item in course.said if "body" in item}
     assert "Python cannot read" in comments[f"repos/o/lab-bob/commits/{broken}/comments"]
+    assert "Leaderboard" in comments[f"repos/o/lab-alice/commits/{good}/comments"]
+    assert "Leaderboard" not in comments[f"repos/o/lab-bob/commits/{broken}/comments"]
     assert "self-check" not in json.dumps(comments)
     assert "0.0314" not in json.dumps(course.said)  # what a hidden spec hides: epsilon
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from solution.release.__main__ import main
-from tests.batch.helpers import small_spec
+from tests.batch.helpers import challenge, small_spec
 from tests.release.workflows import WORKFLOWS, Job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +111,7 @@ def test_the_first_push(clone: Path):
 def test_a_changed_grader_is_seen_and_said_and_has_no_effect(clone: Path):
     """A good submission that also spoils its copy of the grader, and brings files that pytest or Python would obey."""
     shutil.copy(ROOT / "solution" / "invisible_trigger.py", clone / "assignment")
+    (clone / "assignment" / "challenge.toml").write_text(challenge(), encoding="utf-8")
     (clone / "grader" / "grading.py").write_text("raise SystemExit('the changed grader ran')\n")
     (clone / "conftest.py").write_text("raise SystemExit('the student\\'s conftest ran')\n")
     (clone / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
@@ -121,6 +122,7 @@ def test_a_changed_grader_is_seen_and_said_and_has_no_effect(clone: Path):
     assert "::warning title=grader/ was changed::" in job.log
     assert "> grader/ differs from the released one." in job.summary
     assert "Score: 100 of 100" in job.summary
+    assert "Leaderboard" in job.summary  # an entry trains here as everywhere
     pictures = {path.name for path in (job.temporary / "report").glob("*.png")}
     assert "trigger.png" in pictures
     assert "ran" not in {line.strip() for line in job.log.splitlines()}
