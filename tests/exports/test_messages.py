@@ -15,6 +15,7 @@ import pytest
 
 from grader import messages
 from grader.contract import PARTS
+from grader.grading import CHECKS
 from grader.messages import LANGUAGES, MessageError, placeholders
 
 GRADER = Path(messages.__file__).parents[1]
@@ -112,6 +113,52 @@ def test_every_finding_that_the_grader_names_has_a_text():
             ):
                 named.add(node.args[0].value)
     assert named <= known
+
+
+def functions_of_parts() -> dict[tuple[str, str], ast.FunctionDef]:
+    """(module, name) -> every function and method below ``grader/parts``."""
+    return {
+        (path.stem, node.name): node
+        for path in (GRADER / "parts").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def raised_by(start: tuple[str, str], defined: dict[tuple[str, str], ast.FunctionDef]) -> set[str]:
+    """Literal keys of the findings of a function and of all that it names, in its own module or elsewhere."""
+    seen: set[tuple[str, str]] = set()
+    found: set[str] = set()
+    to_read = [start]
+    while to_read:
+        place = to_read.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        for node in ast.walk(defined[place]):
+            if isinstance(node, ast.Name):
+                own = (place[0], node.id)
+                to_read += [own] if own in defined else [other for other in defined if other[1] == node.id]
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id == "Finding" and isinstance(node.args[0], ast.Constant):
+                found.add(str(node.args[0].value))
+            if node.func.id == "require_close":
+                mistakes = [key for a in node.args if isinstance(a, ast.Dict) for key in a.keys]
+                found |= {"differs", *(str(key.value) for key in mistakes if isinstance(key, ast.Constant))}
+    return found
+
+
+def test_every_finding_that_a_check_can_reach_has_a_text_there():
+    """A helper that two checks share raises its findings in both, or the grader itself would fail in one of them."""
+    defined, table = functions_of_parts(), TABLES["en"]
+    shared = {*table["findings"], *table["skips"]}
+    reached = 0
+    for check_id, function in CHECKS.items():
+        found = raised_by((function.__module__.rpartition(".")[2], function.__name__), defined)
+        assert found <= shared | table["checks"][check_id].get("findings", {}).keys(), check_id
+        reached += len(found)
+    assert reached > 100
 
 
 def test_no_text_prints_the_solution():
