@@ -188,8 +188,8 @@ class StudentModule:
         self._start = start
         self._limits = limits
         self._server: StepServer | None = None
-        self._said = ""
         self._loaded_in: StepServer | None = None
+        self._said = ""
         self.unusable: Finding | None = None
         """Why no function of the file can be called at all."""
         self._problems: dict[str, Finding] = {}
@@ -256,8 +256,7 @@ class StudentModule:
         """End the child; a later question starts a fresh one."""
         if self._server is not None:
             self._server.close()
-            self._said += self._server.output
-            self._server = None
+            self._said, self._server = self._said + self._server.output, None
 
     def _load(self) -> None:
         """Start a child where there is none and load the file in it, once."""
@@ -265,9 +264,7 @@ class StudentModule:
             raise self.unusable
         if self._server is not None and self._loaded_in is self._server:
             return
-        if self._server is None:
-            self._server = self._start()
-        self._loaded_in = self._server
+        self._server = self._loaded_in = self._server or self._start()
         functions = {f.name: list(f.parameters) for f in self._part.functions}
         body = {"filename": str(self._source.path.absolute()), "functions": functions}
         try:
