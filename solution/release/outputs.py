@@ -52,7 +52,7 @@ def student_repository(root: Path = ROOT) -> Files:
         "pyproject.toml": template(
             "student/pyproject.toml.in", version=str(project(root)["version"]), dependencies=lines
         ),
-        **{name: (root / name).read_bytes() for name in ("LICENSE", ".gitattributes")},
+        **{name: (root / name).read_bytes() for name in ("CHANGELOG.md", "LICENSE", ".gitattributes")},
         ".gitignore": template("student/gitignore"),
     }
 

@@ -116,6 +116,7 @@ class Course:
         context = {
             "secrets.CLASS_TOKEN": "token", "github.server_url": str(self.server), "inputs.deadline": "",
             "vars.CLASS_DEADLINE": DEADLINE, "matrix.shard": str(shard), "inputs.report": "true",
+            "github.event_name": "workflow_dispatch", **more.pop("context", {}),
         }  # fmt: skip
         path = os.pathsep.join(
             (str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"])
@@ -222,6 +223,9 @@ def test_it_does_nothing_without_a_class_and_asks_for_the_spec(tmp_path: Path):
     job = course.run()
     assert job.steps.pop("here").outputs == {"class": "false"}
     assert {ran.conclusion for name, ran in job.steps.items() if name != "step 0"} == {"skipped"}
-    (course.checkout / ".github" / "class" / "spec.toml").unlink()
     course.enrol("alice")
+    night = course.run(context={"github.event_name": "schedule", "vars.CLASS_DEADLINE": ""})
+    assert night.steps["here"].outputs == {"class": "false"}
+    assert "No variable CLASS_DEADLINE" in night.log
+    (course.checkout / ".github" / "class" / "spec.toml").unlink()
     assert "the hidden spec, is missing" in course.run().log

@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 STUDENT = {
-    ".gitattributes", ".github/workflows/feedback.yml", ".gitignore", "LICENSE", "README.md", "README.zh-CN.md",
-    "pyproject.toml", *(f"assignment/{name}" for name in generate(ROOT)),
+    ".gitattributes", ".github/workflows/feedback.yml", ".gitignore", "CHANGELOG.md", "LICENSE", "README.md",
+    "README.zh-CN.md", "pyproject.toml", *(f"assignment/{name}" for name in generate(ROOT)),
 }  # fmt: skip
 
 
