@@ -146,11 +146,17 @@ class Line:
 
 def plot_curve(panels: Mapping[str, Sequence[Line]], goal: float, path: Path) -> None:
     """Success over the size of the fine-tuning set, a panel for each budget, with Wilson's 95 % intervals."""
+    columns = min(7, 3 * len(panels))  # of the legend, as many as fit below
+    legend_rows = -(-max(map(len, panels.values())) // columns)
     figure, row = plt.subplots(
         1, len(panels), figsize=(1.2 + 3.6 * len(panels), 4.2), sharey=True, squeeze=False
     )
     figure.subplots_adjust(
-        left=0.75 / (1.2 + 3.6 * len(panels)), right=0.985, bottom=0.24, top=0.9, wspace=0.06
+        left=0.75 / (1.2 + 3.6 * len(panels)),
+        right=0.985,
+        bottom=0.19 + 0.05 * legend_rows,
+        top=0.9,
+        wspace=0.06,
     )
     for axes, (title, lines) in zip(row[0], panels.items(), strict=True):
         looks = cycle(LINES)
@@ -175,7 +181,7 @@ def plot_curve(panels: Mapping[str, Sequence[Line]], goal: float, path: Path) ->
     row[0][0].set_ylabel("targets taken for the base class")
     row[0][0].yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
     handles, names = row[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="lower center", ncol=min(7, len(names)), fontsize=8)
+    figure.legend(handles, names, loc="lower center", ncol=columns, fontsize=8)
     save_figure(figure, path)
 
 
