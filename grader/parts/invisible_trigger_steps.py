@@ -3,14 +3,21 @@
 - delta is replayed on a shadow copy of its optimiser; the shadow is what ACC and ASR are measured with, and another
   delta than the child's is a mismatch;
 - the gradients of randomly chosen steps are audited by finite differences (``grader/audit.py``). That takes time, which
-  the child could notice and lie for the rest of the block, so the question is asked when the block is over.
+  the child could notice and lie for the rest of the block, so the question is asked when the block is over. It is
+  answered beside the next block, by a thread that takes a processor only where nobody else wants it; before the next
+  question, and before the training counts, the answer is waited for.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
+import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +80,7 @@ class ChildStepper:
         self._may_disagree = int(may_disagree * self._spec.audit_share * self._spec.attack.steps)
         self._audit_at = 0
         self._chosen: _Step | None = None
+        self._asked: tuple[int, Future[tuple[Verdict, Verdict]]] | None = None
         self.largest_error = 0.0
         body = {"model": "lenet5", "sizes": {}, "target": self._spec.target, "epsilon": self._spec.epsilon,
                 "optimizer": "adam", "settings": settings}  # fmt: skip
@@ -107,8 +115,10 @@ class ChildStepper:
         if self._is_audited():
             self._chosen = step
         if self._chosen is not None and self._ends_block():
-            self._audit(self._chosen)
+            self._begin_audit(self._chosen)
             self._chosen = None
+        if self.step == self._spec.attack.steps:
+            self._end_audit()
         return loss
 
     def _too_slow(self) -> None:
@@ -150,21 +160,26 @@ class ChildStepper:
     def _ends_block(self) -> bool:
         return self.step % self._block() == 0 or self.step == self._spec.attack.steps
 
-    def _audit(self, step: _Step) -> None:
+    def _begin_audit(self, step: _Step) -> None:
+        self._end_audit()  # one at a time: they share the float64 model
         self.audited += 1
-        threads = self._run.spec.threads
-        torch.set_num_threads(threads.child)  # the child waits meanwhile
-        try:
-            verdicts = self._check(step)
-        finally:
-            torch.set_num_threads(threads.parent)
+        rng = np.random.default_rng(self._rng.integers(2**63))  # a generator belongs to one thread
+        self._asked = (step.number, _beside(lambda: self._check(step, rng)))
+
+    def _end_audit(self) -> None:
+        """Wait for the verdicts of the audit that was begun last, and act on them."""
+        if self._asked is None:
+            return
+        number, answer = self._asked
+        self._asked = None
+        verdicts = answer.result()
         self.largest_error = max(self.largest_error, *(v.error / v.tolerance for v in verdicts))
         if not all(verdict.agrees for verdict in verdicts):
             self._disagreed += 1
             if self._disagreed > self._may_disagree:
-                raise self._mismatch("audit_mismatch", step.number)
+                raise self._mismatch("audit_mismatch", number)
 
-    def _check(self, step: _Step) -> tuple[Verdict, Verdict]:
+    def _check(self, step: _Step, rng: np.random.Generator) -> tuple[Verdict, Verdict]:
         """The model's gradients and delta's: who lies in one of them is asked about that one, too."""
         sizes = [p.numel() for p in self._double.parameters()]
         gradients = {}
@@ -180,8 +195,8 @@ class ChildStepper:
                 gradients[name] = gradient.view(mine.shape)
         point = (self._double, step.delta.double(), (step.x.double(), step.y), self._spec.target)
         return (
-            check_gradients(*point, gradients=gradients, rng=self._rng),
-            check_delta_gradient(*point, gradient=step.delta_gradient, rng=self._rng),
+            check_gradients(*point, gradients=gradients, rng=rng),
+            check_delta_gradient(*point, gradient=step.delta_gradient, rng=rng),
         )
 
     def _mismatch(self, key: str, step: int) -> Finding:
@@ -191,6 +206,23 @@ class ChildStepper:
         }  # fmt: skip
         self._run.review.append((key, values))
         return Finding(key, **values)
+
+
+def _beside(work: Callable[[], tuple[Verdict, Verdict]]) -> Future[tuple[Verdict, Verdict]]:
+    """Do this in a thread of the lowest priority; what it raises is raised by ``result()``."""
+    found: Future[tuple[Verdict, Verdict]] = Future()
+
+    def run() -> None:
+        if sys.platform == "linux":  # elsewhere it would be the whole process's priority
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        try:
+            found.set_result(work())
+        except BaseException as error:  # noqa: BLE001 whatever it was, somebody waits for it
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return found
 
 
 def is_bounded(delta: Tensor, epsilon: float) -> bool:
