@@ -144,24 +144,22 @@ def _prune(run: PartRun, network: tuple[np.ndarray, ...], neurons: np.ndarray) -
 
 def _smaller(done: Returned, network: tuple[np.ndarray, ...], pruned: int) -> list[np.ndarray]:
     """The three returned tensors, after their shapes were checked."""
-    w_in, _, w_out = network
-    left = len(w_in) - pruned
-    shapes = ((left, w_in.shape[1]), (left,), (len(w_out), left))
-    items = done.items(3)
-    shapes_found = [i.arrays[i.result["tensor"]].shape if "tensor" in i.result else None for i in items]
-    if pruned and shapes_found == [a.shape for a in network]:
-        raise Finding("same_size")
-    if shapes_found[0] == (pruned, w_in.shape[1]) and pruned != left:
-        raise Finding("kept_the_pruned")
-    return [item.tensor(shape) for item, shape in zip(items, shapes, strict=True)]
+    left = len(network[0]) - pruned
+    shapes = ((left, network[0].shape[1]), (left,), (len(network[2]), left))
+    return [item.tensor(shape) for item, shape in zip(done.items(3), shapes, strict=True)]
 
 
 @_check
 def prune_and_compress__really_smaller(run: PartRun, rng: np.random.Generator) -> Values:
     network = _network(rng)
     for pruned in (3, 1):
-        neurons = rng.choice(len(network[0]), pruned, replace=False)
-        _smaller(_prune(run, network, neurons), network, pruned)
+        done = _prune(run, network, rng.choice(len(network[0]), pruned, replace=False))
+        found = [i.arrays[i.result["tensor"]].shape if "tensor" in i.result else None for i in done.items(3)]
+        if found == [a.shape for a in network]:
+            raise Finding("same_size")
+        if found[0] == (pruned, network[0].shape[1]) and 2 * pruned != len(network[0]):
+            raise Finding("kept_the_pruned")
+        _smaller(done, network, pruned)
     return None
 
 

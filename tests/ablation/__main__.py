@@ -12,6 +12,7 @@ so its dependents run. Then the faulty submissions that it catches are graded wi
 - **gain**: if the check passed whatever came, a hostile item would earn more than its label allows. So it is with the
   outcome's checks, which rest on one training and fail together.
 
+A check without points decides no grade and is listed as such; its code is that of a check with points, on other data.
 A check of which none is true is unnoticed: it could be deleted and no test would fail. Then the exit status is 1.
 Mutants are graded in this process and hostile items in the sandbox, under the public spec. Rows are written as they
 come; those of another grader or of a changed item are made again.
@@ -145,7 +146,9 @@ def examine(check_: Check, rows: Rows, used: set[str]) -> list[Row]:
 
 
 def verdict(check_: Check, found: Sequence[Row]) -> tuple[str, str]:
-    """(alone, names, gain or unnoticed; by which items)."""
+    """(alone, names, gain, unnoticed or no points; by which items)."""
+    if check_.points == 0:
+        return "no points", "decides no grade"
     alone = [f"{row['kind']}/{row['name']}" for row in found if row["full_marks"]]
     names = [f"mutants/{row['name']}" for row in found if row["kind"] == "mutants" and not row["named"]]
     gain = [f"hostile/{name}" for name in gains(check_)] if check_.is_outcome else []
@@ -158,11 +161,12 @@ def verdict(check_: Check, found: Sequence[Row]) -> tuple[str, str]:
 
 def table(verdicts: Sequence[tuple[Check, str, str, int]]) -> str:
     """The verdicts, as Markdown."""
-    counts = {name: sum(v[1] == name for v in verdicts) for name in ("alone", "names", "gain", "unnoticed")}
+    kinds = ("alone", "names", "gain", "no points", "unnoticed")
+    counts = {name: sum(v[1] == name for v in verdicts) for name in kinds}
     lines = [
         f"Grader `{grader_hash()}`, {len(verdicts)} checks removed in turn: {counts['alone']} stand alone between a "
         f"fault and full marks, {counts['names']} alone name the cause, {counts['gain']} keep a hostile item from "
-        f"gaining, {counts['unnoticed']} are unnoticed.",
+        f"gaining, {counts['no points']} have no points, {counts['unnoticed']} are unnoticed.",
         "",
         "| check | without it | by | graded |",
         "| --- | --- | --- | --- |",
