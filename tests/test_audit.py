@@ -53,6 +53,27 @@ def test_honest_gradients_agree(moments: list[Moment]) -> None:
             assert moment.audit_delta(moment.delta_gradient, seed).agrees
 
 
+def test_rounding_is_no_lie_where_a_batch_is_solved_to_float32_s_last_digit(moments: list[Moment]) -> None:
+    x, y = moments[-1].x.float(), moments[-1].y
+    delta = moments[-1].delta.float().requires_grad_()
+    losses = []
+    for bias in np.linspace(4, 26, 12):
+        model = LeNet5()
+        model.load_state_dict(moments[-1].double.state_dict())
+        with torch.no_grad():
+            model.fc3.bias[TARGET] += bias
+            model.fc3.weight[TARGET] *= 4
+        delta.grad = None
+        reference.poison_step(model, delta, x, y, TARGET)
+        solved = Moment(model, delta, x, y, TARGET)
+        losses.append(objective(solved.double, solved.delta, solved.x, y, TARGET, clean_term=False))
+        for seed in range(5):
+            assert solved.audit(solved.gradients, seed).agrees
+            assert solved.audit_delta(solved.delta_gradient, seed).agrees
+            assert not solved.audit_delta(torch.ones_like(delta), seed).agrees
+    assert losses[0] > 1e-5 and losses[-1] < 1e-9
+
+
 def test_the_model_is_left_as_it_was(moments: list[Moment]) -> None:
     moment = moments[-1]
     before = {n: p.clone() for n, p in moment.double.named_parameters()}
