@@ -34,7 +34,15 @@ Isolation = Literal["bubblewrap", "process", "none"]
 ROOT = Path(__file__).resolve().parents[1]
 # What the child imports of the grader; nothing else of it exists in the sandbox.
 CHILD_FILES = (
-    *("__init__.py", "lockdown.py", "nursery.py", "optimizers.py", "wire.py", "worker.py"),
+    *(
+        "__init__.py",
+        "lockdown.py",
+        "nursery.py",
+        "optimizers.py",
+        "shared_memory.py",
+        "wire.py",
+        "worker.py",
+    ),
     *("lab/__init__.py", "lab/models.py"),
 )
 CODE_IN_SANDBOX = "/grader"
@@ -102,7 +110,8 @@ def _environment(home: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "PYTHONHASHSEED": "0",
         "OMP_WAIT_POLICY": "PASSIVE",  # see grader/__init__.py
-        # but spin for 0.1 ms before sleeping: the two threads of a small step wait for each other that often
+        # but spin for 0.1 ms before sleeping: the two threads of a small step wait for each other that often. With a
+        # tenth of that a step took 5 to 10 % longer, with ten times that no less (`python -m tests.bench steps`).
         "GOMP_SPINCOUNT": "20000",
         # Keep freed memory instead of handing every activation back to the kernel and faulting it in again
         "MALLOC_MMAP_THRESHOLD_": str(2**28),

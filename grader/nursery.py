@@ -6,10 +6,10 @@ tracing and new processes, the control socket is closed, and this process's memo
 
 Not covered: the workers of one nursery share its pid namespace, so one can see in ``/proc`` that another exists.
 
-Control messages are single JSON objects, strictly question and answer: ``start`` (with two descriptors: the worker's
-socket and the pipe for what it prints) -> ``{"pid"}``; ``cpu`` -> ``{"seconds", "queued"}``; ``wait`` and ``end`` ->
-``{"status"}`` as ``os.waitpid`` gives it, or null while the worker runs, and ``{"threads"}``, whether it was ended
-because it had started too many.
+Control messages are single JSON objects, strictly question and answer: ``start`` (with descriptors: the worker's
+socket, the pipe for what it prints and, on Linux, the memory that it shares with the parent) -> ``{"pid"}``; ``cpu`` ->
+``{"seconds", "queued"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it, or null while the worker
+runs, and ``{"threads"}``, whether it was ended because it had started too many.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(descriptor: int) -> None:
     control.sendall(b'{"ready": true}')
     while True:
         _watch(control)
-        message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE, 2)
+        message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE, 3)
         if not message:  # the parent is gone
             os.kill(0, signal.SIGKILL)
         control.sendall(json.dumps(_answer(json.loads(message), descriptors, control)).encode())
@@ -123,11 +123,11 @@ def _queued_seconds(pid: int) -> float | None:
 
 
 def _fork(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> int:
-    channel, output = descriptors
+    channel, output, *memory = descriptors
     pid = os.fork()
     if pid:
-        os.close(channel)
-        os.close(output)
+        for descriptor in descriptors:
+            os.close(descriptor)
         _running.add(pid)
         _bombs.discard(pid)  # the number may have been an earlier one's
         return pid
@@ -136,7 +136,7 @@ def _fork(question: dict[str, Any], descriptors: list[int], control: socket.sock
         for stream in (1, 2):
             os.dup2(output, stream)
         os.close(output)
-        worker.main(channel, Limits(**question["limits"]), question["threads"])
+        worker.main(channel, memory[0] if memory else None, Limits(**question["limits"]), question["threads"])
     except BaseException:  # noqa: BLE001 whatever it was, a worker must never come back from here
         traceback.print_exc()
     finally:

@@ -24,8 +24,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from grader import shared_memory
 from grader.isolation import Isolation, SandboxError, start_python
 from grader.lockdown import Limits, hide_memory
+from grader.shared_memory import SharedMemory
 from grader.wire import Channel, Frame, Timeout, WireError
 
 MAX_OUTPUT = 64 * 1024
@@ -119,14 +121,20 @@ class Nursery:
         with self._lock:
             self._await_ready(seconds)
 
-    def start(self, channel: int, output: int, *, limits: Limits, threads: int, seconds: float) -> int:
-        """Fork a worker that serves frames on ``channel`` and prints to ``output``; returns its pid in there.
+    def start(
+        self, channel: int, output: int, memory: int | None, *, limits: Limits, threads: int, seconds: float
+    ) -> int:
+        """Fork a worker that serves frames on ``channel``, their arrays in ``memory``, and prints to ``output``.
+
+        Returns:
+            its pid in there.
 
         Raises:
             SandboxError: the sandbox does not answer in time.
         """
         question = {"do": "start", "limits": asdict(limits), "threads": threads}
-        return int(self._ask(question, seconds, (channel, output))["pid"])
+        descriptors = (channel, output) if memory is None else (channel, output, memory)
+        return int(self._ask(question, seconds, descriptors)["pid"])
 
     def wait(self, pid: int, seconds: float) -> tuple[int | None, bool]:
         """The wait status of a worker that ended, or None if it still runs after so many seconds.
@@ -266,14 +274,17 @@ class ChildServer:
         """Fork the worker; only now, so that the nursery imports torch while the parent does other things."""
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
+        memory = shared_memory.new_descriptor()
         try:
             self._pid = self._nursery.start(
                 theirs.fileno(),
                 writing,
+                memory,
                 limits=self._limits,
                 threads=self._threads,
                 seconds=self._start_seconds,
             )
+            self._channel = Channel(ours, None if memory is None else SharedMemory(memory, is_parent=True))
         except SandboxError:
             ours.close()
             os.close(reading)
@@ -281,9 +292,10 @@ class ChildServer:
         finally:
             theirs.close()
             os.close(writing)
+            if memory is not None:
+                os.close(memory)
         self._reader = threading.Thread(target=self._drain, args=(reading,), daemon=True)
         self._reader.start()
-        self._channel = Channel(ours)
         return self._channel
 
     def _why_gone(self, error: WireError) -> ChildFailure:

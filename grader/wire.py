@@ -1,8 +1,9 @@
 """Frames between the parent and the step server: a JSON header and dense arrays, read strictly.
 
 A frame is ``MAGIC``, the header's and the payload's lengths (little-endian uint32), the header (UTF-8 JSON) and the
-arrays as raw little-endian bytes, one behind the other. The parent reads what an untrusted process wrote, so every
-size is capped *before* anything is allocated or parsed, and whatever is not exactly a frame raises ``WireError``.
+arrays as raw little-endian bytes, one behind the other. After ``MAGIC_SHARED`` the arrays do not follow: they lie in
+memory that both sides share (``shared_memory.py``). The parent reads what an untrusted process wrote, so every size is
+capped *before* anything is allocated or parsed, and whatever is not exactly a frame raises ``WireError``.
 
 This module runs on both sides; it needs NumPy and nothing else.
 """
@@ -20,7 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from grader.shared_memory import CAPACITY, SharedMemory
+
 MAGIC = b"BDL1"
+MAGIC_SHARED = b"BDL2"
 PREFIX = struct.Struct("<4sII")
 MAX_HEADER = 64 * 1024
 MAX_PAYLOAD = 64 * 1024 * 1024
@@ -164,10 +168,14 @@ class Channel:
     """Sends and receives frames on a connected stream socket.
 
     A deadline is a ``time.monotonic()`` value; None waits for ever (the child's side).
+
+    Args:
+        memory: where arrays travel that fit into it; without it they go through the socket.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, memory: SharedMemory | None = None) -> None:
         self._socket = sock
+        self._memory = memory
         sock.setblocking(False)
 
     def fileno(self) -> int:
@@ -183,7 +191,11 @@ class Channel:
             Timeout: the other side did not take it in time.
             WireError: the frame may not travel, or the other side is gone.
         """
-        for buffer in encode(frame):
+        buffers = encode(frame)
+        if self._memory is not None and 0 < sum(len(b) for b in buffers[1:]) <= CAPACITY:
+            self._memory.write(buffers[1:])
+            buffers = [MAGIC_SHARED + bytes(buffers[0][len(MAGIC) :])]
+        for buffer in buffers:
             view = memoryview(buffer)
             while view:
                 try:
@@ -200,8 +212,14 @@ class Channel:
             Timeout: it was not complete in time.
             WireError: it is not a frame, or the other side is gone.
         """
-        header, payload = sizes(self._read(PREFIX.size, deadline).tobytes())
-        return decode(self._read(header, deadline).tobytes(), self._read(payload, deadline))
+        prefix = self._read(PREFIX.size, deadline).tobytes()
+        if self._memory is None or not prefix.startswith(MAGIC_SHARED):
+            header, payload = sizes(prefix)
+            return decode(self._read(header, deadline).tobytes(), self._read(payload, deadline))
+        header, payload = sizes(MAGIC + prefix[len(MAGIC_SHARED) :])
+        if payload > CAPACITY:
+            raise WireError(f"{payload} B do not fit into the shared memory")
+        return decode(self._read(header, deadline).tobytes(), self._memory.read(payload))
 
     def _read(self, count: int, deadline: float | None) -> np.ndarray:
         data = np.empty(count, np.uint8)  # not a bytearray, which would be filled with zeros first

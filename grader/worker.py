@@ -33,6 +33,7 @@ import torch
 from grader.lab.models import build_model
 from grader.lockdown import Limits, die_with_parent, hide_memory, limit_resources, refuse_system_calls
 from grader.optimizers import OPTIMIZERS
+from grader.shared_memory import SharedMemory
 from grader.wire import DTYPES, Channel, Frame, WireError
 
 MAX_TEXT = 2000
@@ -336,8 +337,24 @@ def _shorten(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
-def main(descriptor: int, limits: Limits, threads: int) -> None:
-    """Serve frames on an inherited socket until the parent goes away.
+def _give_each_thread_a_processor(threads: int) -> None:
+    """Bind torch's threads, where there are exactly as many processors as threads.
+
+    They work on a step together. Whenever something else took a processor for a moment (the nursery looks at its
+    workers 20 times a second), Linux put both of two threads on the other one, and the step took up to twice as long.
+    With processors to spare it has better places for them than these.
+    """
+    if sys.platform != "linux" or threads == 1 or len(os.sched_getaffinity(0)) != threads:
+        return
+    others = set(os.listdir("/proc/self/task"))
+    torch.ones(2**20).add_(1)  # the first work for all of them starts them
+    started = sorted(int(task) for task in set(os.listdir("/proc/self/task")) - others)
+    for task, processor in zip((0, *started), sorted(os.sched_getaffinity(0)), strict=False):
+        os.sched_setaffinity(task, {processor})
+
+
+def main(descriptor: int, memory: int | None, limits: Limits, threads: int) -> None:
+    """Serve frames on an inherited socket until the parent goes away; ``memory`` is shared with it, if any is.
 
     torch is imported already: its import runs helper programs, which the lockdown would refuse.
     """
@@ -347,12 +364,16 @@ def main(descriptor: int, limits: Limits, threads: int) -> None:
     )  # a first optimiser imports a second's worth of torch: now, not in the first step
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
+    _give_each_thread_a_processor(threads)
     # Adam on gradients that die out runs into denormal numbers, which are many times slower.
     torch.set_flush_denormal(True)
     limit_resources(limits)
     hide_memory()
     refuse_system_calls()
-    channel = Channel(socket.socket(fileno=descriptor))
+    shared = None if memory is None else SharedMemory(memory, is_parent=False)
+    if memory is not None:
+        os.close(memory)
+    channel = Channel(socket.socket(fileno=descriptor), shared)
     session = Session()
     while True:
         try:

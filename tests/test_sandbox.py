@@ -83,6 +83,16 @@ def bomb():
         libc.pthread_create(ctypes.byref(handle), attributes, ctypes.cast(libc.pause, ctypes.c_void_p), None)
     time.sleep(60)
 
+def shared_memory():
+    # Python's mmap keeps a descriptor of what it maps
+    found = [fd for fd in os.listdir("/proc/self/fd") if "memfd" in attempt(lambda: os.readlink("/proc/self/fd/" + fd))]
+    return repr([attempt(lambda fd=int(fd), n=n: os.ftruncate(fd, n)) for fd in found for n in (0, 2**30)])
+
+def processors():
+    import torch
+    torch.ones(2**20).add_(1)
+    return repr([sorted(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")])
+
 def root(): return repr(sorted(os.listdir("/")))
 def environment(): return repr(dict(os.environ)) + open("/proc/1/environ").read() + open("/proc/self/environ").read()
 def processes(): return repr([p for p in os.listdir("/proc") if p.isdigit()])
@@ -125,9 +135,9 @@ def torchvision():
 """
 
 
-def start(isolation: str, *, cpu_seconds: int = 60) -> ChildServer:
+def start(isolation: str, *, cpu_seconds: int = 60, threads: int = 1) -> ChildServer:
     limits = Limits(memory_bytes=4 * 2**30, cpu_seconds=cpu_seconds)
-    child = ChildServer(isolation, limits=limits, threads=1, start_seconds=60)  # type: ignore[arg-type]
+    child = ChildServer(isolation, limits=limits, threads=threads, start_seconds=60)  # type: ignore[arg-type]
     body = {"filename": "/submission/x.py", "functions": {}}
     assert child.ask("load", body, [np.frombuffer(SOURCE.encode(), np.uint8)], seconds=60).kind == "loaded"
     return child
@@ -176,6 +186,27 @@ def test_other_processes_limits_and_priorities_stay(child: ChildServer) -> None:
     assert eval(call(child, "syscalls"), {}) == [-1] * 6  # noqa: S307 our own list of numbers
 
 
+def test_memory_shared_with_the_parent_keeps_its_size(child: ChildServer) -> None:
+    found = eval(call(child, "shared_memory"), {})  # noqa: S307 our own list of strings
+    assert len(found) == 2
+    assert all(item.startswith("refused") for item in found), found
+
+
+@needs_bubblewrap
+def test_threads_are_bound_where_there_is_a_processor_for_each_and_no_other() -> None:
+    available = sorted(os.sched_getaffinity(0))
+    for threads in {1, len(available)}:
+        child = start("bubblewrap", threads=threads)
+        try:
+            found = eval(call(child, "processors"), {})  # noqa: S307 our own list of numbers
+        finally:
+            child.close()
+        if threads == 1:
+            assert all(processors == available for processors in found)
+        else:
+            assert all([processor] in found for processor in available), found
+
+
 def test_the_file_system_is_an_allow_list(child: ChildServer) -> None:
     found = call(child, "root")
     assert "submission" not in found
@@ -200,8 +231,8 @@ def look():
         child.ask("load", {"filename": "/submission/x.py", "functions": {}},
                   [np.frombuffer(SOURCE.encode(), np.uint8)], seconds=10)  # fmt: skip
     assert (
-        found
-        == "['__init__.py', 'lab', 'lockdown.py', 'nursery.py', 'optimizers.py', 'wire.py', 'worker.py']"
+        found == "['__init__.py', 'lab', 'lockdown.py', 'nursery.py', 'optimizers.py', 'shared_memory.py', "
+        "'wire.py', 'worker.py']"
     )
 
 

@@ -1,17 +1,22 @@
 """Frames: what is written is read back, and whatever is not exactly a frame is refused."""
 
 import contextlib
+import fcntl
 import json
+import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grader.shared_memory import CAPACITY, SharedMemory, new_descriptor
 from grader.wire import (
+    MAGIC_SHARED,
     MAX_HEADER,
     MAX_PAYLOAD,
     PREFIX,
@@ -166,3 +171,96 @@ def test_large_frames_cross_in_pieces(pair: tuple[Channel, socket.socket]) -> No
     frame = channel.receive(time.monotonic() + 10)
     sender.join()
     np.testing.assert_array_equal(frame.arrays[0], array)
+
+
+@pytest.fixture
+def memory() -> Iterator[int]:
+    descriptor = new_descriptor()
+    if descriptor is None:
+        pytest.skip("this system has no memory that two processes share through a descriptor")
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def sharing(memory: int) -> tuple[Channel, socket.socket, SharedMemory]:
+    """The parent's channel, and the worker's socket and side of the memory."""
+    ours, theirs = socket.socketpair()
+    return Channel(ours, SharedMemory(memory, is_parent=True)), theirs, SharedMemory(memory, is_parent=False)
+
+
+def test_arrays_travel_through_shared_memory_both_ways(
+    sharing: tuple[Channel, socket.socket, SharedMemory],
+) -> None:
+    parent, other, theirs = sharing
+    worker = Channel(other, theirs)
+    first = np.random.default_rng(0).normal(size=(128, 1, 28, 28)).astype(np.float32)
+    for sender, receiver, arrays in (
+        (parent, worker, (first, np.arange(5), np.zeros((0, 3)))),
+        (worker, parent, (np.array(2.5), first[:3])),
+    ):
+        sender.send(Frame("step", {"a": 1}, arrays, "n"))
+        assert len(other.recv(10_000, socket.MSG_PEEK) if receiver is worker else b"") < 400  # no array in it
+        frame = receiver.receive(time.monotonic() + 5)
+        assert (frame.kind, frame.body, frame.nonce) == ("step", {"a": 1}, "n")
+        for found, sent in zip(frame.arrays, arrays, strict=True):
+            np.testing.assert_array_equal(found, sent)
+
+
+def test_what_does_not_fit_into_shared_memory_goes_through_the_socket(
+    sharing: tuple[Channel, socket.socket, SharedMemory],
+) -> None:
+    parent, other, theirs = sharing
+    array = np.random.default_rng(0).integers(0, 255, CAPACITY + 1).astype(np.uint8)
+    sender = threading.Thread(target=lambda: Channel(other, theirs).send(Frame("big", {}, (array,), "n")))
+    sender.start()
+    frame = parent.receive(time.monotonic() + 10)
+    sender.join()
+    np.testing.assert_array_equal(frame.arrays[0], array)
+
+
+def test_a_frame_that_was_read_no_longer_changes(
+    sharing: tuple[Channel, socket.socket, SharedMemory],
+) -> None:
+    parent, other, theirs = sharing
+    Channel(other, theirs).send(Frame("x", {}, (np.ones(100),), "n"))
+    frame = parent.receive(time.monotonic() + 5)
+    theirs.write([np.full(100, 7.0).data.cast("B")])
+    np.testing.assert_array_equal(frame.arrays[0], np.ones(100))
+    frame.arrays[0][:] = 3  # and what the parent does with it does not reach the other side
+    np.testing.assert_array_equal(parent._memory.read(800).view(float), np.full(100, 7.0))  # type: ignore[union-attr]
+
+
+def test_shared_frames_are_read_as_strictly(sharing: tuple[Channel, socket.socket, SharedMemory]) -> None:
+    parent, other, _ = sharing
+    header, payload = _parts(Frame("x", {}, (np.ones(4),), "n"))
+    for magic, size, message in (
+        (MAGIC_SHARED, CAPACITY + 1, "do not fit"),
+        (MAGIC_SHARED, MAX_PAYLOAD + 1, "too large"),
+        (MAGIC_SHARED, len(payload) + 1, "belong to no array"),
+        (MAGIC_SHARED, len(payload) - 1, "larger than the payload"),
+        (b"BDL3", len(payload), "does not begin"),
+    ):
+        other.send(PREFIX.pack(magic, len(header), size) + header)
+        with pytest.raises(WireError, match=message):
+            parent.receive(time.monotonic() + 1)
+        other.setblocking(False)
+        parent._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            parent._socket.recv(10_000)  # what it did not read after the error
+
+
+def test_a_side_without_the_memory_refuses_what_lies_in_it(pair: tuple[Channel, socket.socket]) -> None:
+    channel, other = pair
+    header, payload = _parts(Frame("x", {}, (np.ones(4),), "n"))
+    other.send(PREFIX.pack(MAGIC_SHARED, len(header), len(payload)) + header)
+    with pytest.raises(WireError, match="does not begin"):
+        channel.receive(time.monotonic() + 1)
+
+
+def test_shared_memory_cannot_be_cut_off_under_its_reader(memory: int) -> None:
+    for size in (0, 100, 4 * CAPACITY):
+        with pytest.raises(PermissionError):
+            os.ftruncate(memory, size)
+    with pytest.raises(PermissionError):
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)

@@ -157,7 +157,7 @@ def prune_and_compress__really_smaller(run: PartRun, rng: np.random.Generator) -
         found = [i.arrays[i.result["tensor"]].shape if "tensor" in i.result else None for i in done.items(3)]
         if found == [a.shape for a in network]:
             raise Finding("same_size")
-        if found[0] == (pruned, network[0].shape[1]) and 2 * pruned != len(network[0]):
+        if found[0] == (pruned, network[0].shape[1]):
             raise Finding("kept_the_pruned")
         _smaller(done, network, pruned)
     return None

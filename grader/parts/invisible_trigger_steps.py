@@ -16,8 +16,8 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ from grader.student import Finding
 
 FLOAT32_ROUNDING = 1e-6
 """Tolerance of the epsilon bound, in pixel units: clamping to float32(epsilon) may exceed epsilon by 4e-9 at 1."""
+LARGEST = 1e15
+"""Limit of a step's numbers: a squared gradient must still be finite in Adam."""
 SHADOW_TOLERANCE = 1e-6
 """Largest accepted difference of the child's delta from the shadow's, in pixel units."""
 
@@ -74,6 +76,7 @@ class ChildStepper:
         self._shadow_optimizer = Adam([self._shadow], **settings)
         self._double = audited_model(LeNet5())
         self._returned_delta = start.detach().numpy().copy()
+        self._gradients: Tensor | None = None
         self.step = 0
         self.audited = 0
         self._disagreed = 0
@@ -105,13 +108,10 @@ class ChildStepper:
         loss, gradient, delta_gradient, self._returned_delta = read_step(
             answer.body, answer.arrays, len(flat)
         )
-        for p, g in zip(parameters, gradient.split([p.numel() for p in parameters]), strict=True):
-            p.grad = g.view(p.shape).contiguous(memory_format=torch.preserve_format)
+        self._set_gradients(parameters, gradient)
         self._shadow.grad = delta_gradient
-        # copied in every step, so that a chosen one takes no longer than another
-        step = _Step(
-            self.step, flat, self._shadow.detach().clone(), x, y, gradient.clone(), delta_gradient.clone()
-        )
+        # remembered in every step, so that a chosen one takes no longer than another; nothing writes into a gradient
+        step = _Step(self.step, flat, self._shadow.detach().clone(), x, y, gradient, delta_gradient)
         if self._is_audited():
             self._chosen = step
         if self._chosen is not None and self._ends_block():
@@ -120,6 +120,15 @@ class ChildStepper:
         if self.step == self._spec.attack.steps:
             self._end_audit()
         return loss
+
+    def _set_gradients(self, parameters: Sequence[nn.Parameter], gradient: Tensor) -> None:
+        """Leave the flat gradient in ``p.grad``: views of one tensor, made once, so that a step copies once."""
+        if self._gradients is None:
+            self._gradients = torch.empty_like(gradient)
+            pieces = self._gradients.split([p.numel() for p in parameters])
+            for p, piece in zip(parameters, pieces, strict=True):
+                p.grad = piece.view(p.shape)
+        self._gradients.copy_(gradient)
 
     def _too_slow(self) -> None:
         """A busy machine must not cost points: blame the student's code only for most of the time, be it that it
@@ -210,24 +219,30 @@ class ChildStepper:
 
 def _beside(work: Callable[[], tuple[Verdict, Verdict]]) -> Future[tuple[Verdict, Verdict]]:
     """Do this in a thread of the lowest priority; what it raises is raised by ``result()``."""
-    found: Future[tuple[Verdict, Verdict]] = Future()
-
-    def run() -> None:
-        if sys.platform == "linux":  # elsewhere it would be the whole process's priority
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-        try:
-            found.set_result(work())
-        except BaseException as error:  # noqa: BLE001 whatever it was, somebody waits for it
-            found.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
+    pool = ThreadPoolExecutor(1, initializer=_yield_to_others)
+    found = pool.submit(work)
+    pool.shutdown(wait=False)
     return found
+
+
+def _yield_to_others() -> None:
+    """Give this thread the lowest priority, where a thread has one of its own."""
+    if sys.platform == "linux":  # elsewhere it would be the whole process's priority
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def is_bounded(delta: Tensor, epsilon: float) -> bool:
     """Finite, and within the ball but for rounding."""
     return bool(torch.isfinite(delta).all() and (delta.abs() <= epsilon + FLOAT32_ROUNDING).all())
+
+
+def _is_reasonable(array: np.ndarray) -> bool:
+    """Every value is finite and less than ``LARGEST``, either way."""
+    flat = array.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # one value that is not makes the sum of squares at least as large, or NaN: mostly, no other look is needed
+        return bool(flat @ flat < LARGEST**2) or bool((np.abs(flat) < LARGEST).all())
 
 
 def read_step(
@@ -249,8 +264,7 @@ def read_step(
             raise Finding("wrong_dtype", expected=dtype, found=array.dtype.name)
         if array.shape != shape:
             raise Finding("wrong_shape", expected=str(shape), found=str(array.shape))
-        # a squared gradient must still be finite in Adam
-        if not bool((np.abs(array) < 1e15).all()):
-            raise Finding("not_finite", count=int((~(np.abs(array) < 1e15)).sum()))
+        if not _is_reasonable(array):
+            raise Finding("not_finite", count=int((~(np.abs(array) < LARGEST)).sum()))
     loss, gradient, delta_gradient, delta = arrays
     return float(loss), torch.from_numpy(gradient), torch.from_numpy(delta_gradient), delta

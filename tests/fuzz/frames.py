@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import socket
@@ -12,7 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from grader.wire import MAX_HEADER, MAX_PAYLOAD, PREFIX, Channel, Frame, Timeout, WireError, encode
+from grader.shared_memory import SharedMemory, new_descriptor
+from grader.wire import (
+    MAGIC,
+    MAGIC_SHARED,
+    MAX_HEADER,
+    MAX_PAYLOAD,
+    PREFIX,
+    Channel,
+    Frame,
+    Timeout,
+    WireError,
+    encode,
+)
 
 _DTYPES = ("float32", "float64", "int64", "uint8", "bool", "object", "float16", "<f4", "V8", "", "O", 3, None)
 _SIZES = (0, 1, 2, 3, 7, -1, 2**16, MAX_PAYLOAD, MAX_PAYLOAD + 1, 2**31, 2**63, 10**30, 1.0, True, None, "1")
@@ -54,7 +67,10 @@ def _header(rng: random.Random) -> bytes:
 
 
 def message(rng: random.Random) -> bytes:
-    """Bytes that may look like a frame: a right one, one with an odd header, damaged more often than not."""
+    """Bytes that may look like a frame: a right one, one with an odd header, damaged more often than not.
+
+    Every second says that its arrays lie in shared memory.
+    """
     if rng.random() < 0.4:
         array = np.zeros(
             [rng.randrange(4) for _ in range(rng.randrange(4))], rng.choice(("float32", "int64"))
@@ -68,7 +84,9 @@ def message(rng: random.Random) -> bytes:
             if rng.random() < 0.9
             else (rng.choice((0, 5, MAX_HEADER, 2**32 - 1)), rng.choice((0, 9, MAX_PAYLOAD, 2**32 - 1)))
         )
-        data = bytearray(PREFIX.pack(b"BDL1", *sizes) + header + payload)
+        data = bytearray(PREFIX.pack(MAGIC, *sizes) + header + payload)
+    if rng.random() < 0.5:
+        data[: len(MAGIC)] = MAGIC_SHARED
     for _ in range(rng.choice((0, 0, 1, 2, 10))):
         data[rng.randrange(len(data))] = rng.randrange(256)
     if rng.random() < 0.2:
@@ -85,9 +103,11 @@ def fuzz(inputs: int, seed: int) -> Counter[str]:
     """
     rng = random.Random(seed)
     ended: Counter[str] = Counter()
+    descriptor = new_descriptor()
+    memory = None if descriptor is None else SharedMemory(descriptor, is_parent=True)
     for _ in range(inputs):
         ours, theirs = socket.socketpair()
-        channel = Channel(ours)
+        channel = Channel(ours, memory)
         try:
             with theirs:
                 theirs.sendall(message(rng))
@@ -102,4 +122,6 @@ def fuzz(inputs: int, seed: int) -> Counter[str]:
             ended["read"] += 1
         finally:
             channel.close()
+    if descriptor is not None:
+        os.close(descriptor)
     return ended
