@@ -145,8 +145,9 @@ class Grading:
             KeyError: the contract has no such check.
         """
         if check_id not in self._outcomes:
-            self._outcomes[check_id] = self._run(check(check_id))
-            self._end_if_done(check(check_id).part)
+            asked = check(check_id)
+            self._outcomes[check_id] = self._run(asked)
+            self._end_if_done(asked.part)
         return self._outcomes[check_id]
 
     def _end_if_done(self, name: str) -> None:

@@ -13,8 +13,9 @@
   fault and may fail or be skipped (``"poison_step.*"`` for all of a function's); what requires one of these is skipped
   with it and is not listed. Every other check must pass.
 - ``styles/PART/NAME/PART.py``: correct, each in another style; everything must pass.
-- ``hostile/NAME/``: attacks on the grader. ``label.toml`` says what must happen, see ``Hostile``. They run in a sandbox
-  only; mutants and styles are harmless.
+- ``hostile/NAME/``: attacks on the grader. ``label.toml`` says what must happen, see ``Hostile``; with
+  ``after_reference = true`` the part's file goes behind the reference solution, and replaces some of it. They run in a
+  sandbox only; mutants and styles are harmless.
 
 Check ids in labels go without the part's name. ``tests/corpus_verdict.py`` compares a grading with its label.
 
@@ -114,6 +115,7 @@ class Hostile(Item):
         keeps: ids of the checks that must pass in spite of the attack.
         flagged: whether the report must ask a person to look (True), must not (False), or either (None).
         steps: of training, within which the attack shows itself.
+        after_reference: the part's file goes behind the reference solution.
     """
 
     row: str
@@ -122,6 +124,12 @@ class Hostile(Item):
     keeps: frozenset[str]
     flagged: bool | None
     steps: int
+    after_reference: bool
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        for name, content in super().files():
+            is_part = self.after_reference and name == part(self.part).filename
+            yield name, reference(self.part).encode() + b"\n\n" + content if is_part else content
 
     @property
     def spares_the_outcome(self) -> bool:
@@ -154,6 +162,7 @@ class _HostileLabel:
     keeps: list[str] | None = None
     flagged: bool | None = None
     steps: int = FEW_STEPS
+    after_reference: bool = False
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -257,6 +266,7 @@ def read_hostile(folder: Path) -> Hostile:
         keeps,
         label.flagged,
         label.steps,
+        label.after_reference,
     )
 
 

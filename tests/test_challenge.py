@@ -27,7 +27,7 @@ from grader.parts.run import PartRun
 from grader.spec import Spec, load_spec
 from grader.student import Finding
 from grader.submission import read_submission
-from tests.batch.helpers import small_spec
+from tests.batch.helpers import challenge, small_spec
 from tests.exports import reports
 
 HANDED_OUT = (ROOT / "assignment" / "challenge.toml").read_text(encoding="utf-8")
@@ -36,11 +36,7 @@ SOLUTION = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-
 
 def entry(**values: str) -> str:
     """The handed out file, entered, with other values (TOML) and of two steps unless said otherwise."""
-    text = HANDED_OUT
-    for key, value in {"enabled": "true", "steps": "2", **values}.items():
-        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
-        assert count == 1, key
-    return text
+    return challenge(**{"steps": "2", **values})
 
 
 def submission(folder: Path, challenge: str | None, source: str = SOLUTION) -> Path:

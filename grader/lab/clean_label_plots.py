@@ -148,11 +148,10 @@ def plot_curve(panels: Mapping[str, Sequence[Line]], goal: float, path: Path) ->
     """Success over the size of the fine-tuning set, a panel for each budget, with Wilson's 95 % intervals."""
     columns = min(7, 3 * len(panels))  # of the legend, as many as fit below
     legend_rows = -(-max(map(len, panels.values())) // columns)
-    figure, row = plt.subplots(
-        1, len(panels), figsize=(1.2 + 3.6 * len(panels), 4.2), sharey=True, squeeze=False
-    )
+    width = 1.2 + 3.6 * len(panels)  # inches
+    figure, row = plt.subplots(1, len(panels), figsize=(width, 4.2), sharey=True, squeeze=False)
     figure.subplots_adjust(
-        left=0.75 / (1.2 + 3.6 * len(panels)),
+        left=0.75 / width,
         right=0.985,
         bottom=0.19 + 0.05 * legend_rows,
         top=0.9,

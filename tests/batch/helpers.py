@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -22,6 +22,14 @@ SEED = 7
 SETTINGS = Settings(spec="any text", language="en", isolation="bubblewrap", grader="0" * 16, seconds=60.0)
 
 
+def with_values(text: str, values: Mapping[str, str]) -> str:
+    """TOML with other values of some of its keys, each of which it has once."""
+    for key, value in values.items():
+        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+        assert count == 1, key
+    return text
+
+
 def small_spec(path: Path, **changes: str) -> Path:
     """The public spec with a handful of steps and thresholds that everything reaches.
 
@@ -33,10 +41,7 @@ def small_spec(path: Path, **changes: str) -> Path:
         "name": '"small"', "steps": "3", "audit_share": "0.5",
         "acc": "0.0", "asr": "0.0", "untriggered_rate": "1.0", "load_seconds": "8.0", "call_seconds": "8.0",
     }  # fmt: skip
-    for key, value in {**small, **changes}.items():
-        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
-        assert count == 1, key
-    path.write_text(text, encoding="utf-8")
+    path.write_text(with_values(text, {**small, **changes}), encoding="utf-8")
     return path
 
 
@@ -45,13 +50,10 @@ def solution(comment: str = "") -> str:
     return (ROOT / "solution" / CORE).read_text(encoding="utf-8") + f"\n# {comment}\n"
 
 
-def challenge(steps: int = 3) -> str:
-    """An entry for the leaderboard, switched on, with as few steps as the small spec has."""
-    text = (ROOT / "solution" / "challenge.toml").read_text(encoding="utf-8")
-    for key, value in (("enabled", "true"), ("steps", str(steps))):
-        text, count = re.subn(rf"^{key} = \w+", f"{key} = {value}", text, flags=re.MULTILINE)
-        assert count == 1, key
-    return text
+def challenge(**values: str) -> str:
+    """The handed out entry for the leaderboard, switched on, with other values (TOML): three steps unless said."""
+    text = (ROOT / "assignment" / "challenge.toml").read_text(encoding="utf-8")
+    return with_values(text, {"enabled": "true", "steps": "3", **values})
 
 
 def hand_in(directory: Path, login: str, text: str, *, filename: str = CORE) -> Path:

@@ -157,14 +157,7 @@ def bench_grade(runs: int) -> None:
         ("part 1", ("--part", INVISIBLE_TRIGGER.name)),
         ("all four parts", ()),
     ):
-        totals, training = [], []
-        for _ in range(runs):
-            with tempfile.TemporaryDirectory() as folder:
-                started = time.perf_counter()
-                _start_grading(folder, options).wait()
-                totals.append(time.perf_counter() - started)
-                report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
-            training.append(report["metrics"]["invisible_trigger"]["training_seconds"])
+        totals, training = zip(*(_time_grading(options) for _ in range(runs)), strict=True)
         rest = [a - b for a, b in zip(totals, training, strict=True)]
         print(f"one grading of the reference solution, {what}, with report and pictures:")
         print(f"  in all                      {summary(totals)}")
@@ -175,18 +168,19 @@ def bench_grade(runs: int) -> None:
         print(f"  peak PSS of all processes   {peak / 2**20:7.0f} MiB")
 
 
+def _time_grading(options: Sequence[str]) -> tuple[float, float]:
+    """Seconds of one grading, and of part 1's training in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        _start_grading(folder, options).wait()
+        total = time.perf_counter() - started
+        report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
+    return total, report["metrics"]["invisible_trigger"]["training_seconds"]
+
+
 def _start_grading(folder: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "grader",
-        "grade",
-        "--submission",
-        "solution",
-        "--report",
-        folder,
-        *options,
-    ]
+    grade = [sys.executable, "-m", "grader", "grade", "--submission", "solution"]
+    command = [*grade, "--report", folder, *options]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -104,15 +104,16 @@ def test_every_finding_that_the_grader_names_has_a_text():
     named = set()
     for path in GRADER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in ("Finding", "ChildFailure")
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                named.add(node.args[0].value)
+            named |= literal_key(node)
     assert named <= known
+
+
+def literal_key(node: ast.AST) -> set[str]:
+    """The key of a Finding(...) or ChildFailure(...) that is written out; nothing for any other node."""
+    match node:
+        case ast.Call(func=ast.Name(id="Finding" | "ChildFailure"), args=[ast.Constant(value=key), *_]):
+            return {str(key)}
+    return set()
 
 
 def functions_of_parts() -> dict[tuple[str, str], ast.FunctionDef]:
@@ -139,11 +140,12 @@ def raised_by(start: tuple[str, str], defined: dict[tuple[str, str], ast.Functio
             if isinstance(node, ast.Name):
                 own = (place[0], node.id)
                 to_read += [own] if own in defined else [other for other in defined if other[1] == node.id]
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-                continue
-            if node.func.id == "Finding" and isinstance(node.args[0], ast.Constant):
-                found.add(str(node.args[0].value))
-            if node.func.id == "require_close":
+            found |= literal_key(node)
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "require_close"
+            ):
                 mistakes = [key for a in node.args if isinstance(a, ast.Dict) for key in a.keys]
                 found |= {"differs", *(str(key.value) for key in mistakes if isinstance(key, ast.Constant))}
     return found
