@@ -256,18 +256,9 @@ def read_hostile(folder: Path) -> Hostile:
     if loses & keeps:
         raise CorpusError(f"{path}: {sorted(loses & keeps)} can be lost or kept, not both")
     return Hostile(
-        folder.name,
-        part_.name,
-        label.description,
-        folder,
-        label.row,
-        label.gains_at_most,
-        loses,
-        keeps,
-        label.flagged,
-        label.steps,
-        label.after_reference,
-    )
+        folder.name, part_.name, label.description, folder, label.row, label.gains_at_most, loses, keeps,
+        label.flagged, label.steps, label.after_reference,
+    )  # fmt: skip
 
 
 def _parse(text: str, path: Path) -> ast.Module:

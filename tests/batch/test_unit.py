@@ -147,3 +147,22 @@ def test_missing_data_is_found_before_anything_is_graded(settings, tmp_path):
     result = Result.from_text(done.stdout)
     assert result.fatal
     assert "train-images-idx3-ubyte.gz" in str(result.error)
+
+
+def test_a_slot_has_a_processor_of_its_own_where_there_are_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 1})
+    assert warm._processors(2) == [{1}, {3}]
+    for slots in (1, 3):
+        assert warm._processors(slots) == [{1, 3}] * slots
+
+
+def test_a_slot_s_sandbox_stays_on_its_processors() -> None:
+    available = sorted(os.sched_getaffinity(0))
+    parent = warm.WarmParent(len(available))
+    try:
+        parent._await_ready()
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        assert sorted(sorted(os.sched_getaffinity(int(pid))) for pid in children) == [[p] for p in available]
+        assert sorted(os.sched_getaffinity(parent.pid)) == available
+    finally:
+        parent.close()

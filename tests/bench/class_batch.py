@@ -51,7 +51,7 @@ def measure(size: int, jobs: int, steps: int, *, pictures: bool) -> Measured:
         root = Path(folder)
         for number in range(size):
             hand_in(root / "class", f"student{number:03}", solution(str(number)))
-        spec = small_spec(root / "spec.toml", steps=str(steps), audit_share="0.06").read_text(
+        spec = small_spec(root / "spec.toml", steps=str(steps), audit_share="0.02").read_text(
             encoding="utf-8"
         )
         settings = Settings(spec, "en", "bubblewrap", grader_hash(), 600.0, pictures)
