@@ -2,8 +2,8 @@
 
     python -m tests.bench.class_batch [--size 10] [--steps 100]
 
-Every submission is the reference solution, made unlike the others by a comment. Times are taken between the records, so
-that start-up, which a class pays once, is told apart.
+Every submission is the reference solution, made unlike the others by a comment. Start-up, which a class pays once, is
+told apart.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Measured:
 
     Attributes:
         startup: seconds until the first record, less that grade's own time.
-        each: mean seconds between the records that follow, as long as all jobs are busy.
+        each: seconds from then on, divided by the number of submissions.
         wall: mean seconds of one grade.
         training: mean seconds of its training loop, as its report says.
-        family, job: peak PSS in bytes of everything that grades, and of that divided by the jobs.
+        family: peak PSS in bytes of everything that grades.
     """
 
     startup: float
@@ -72,10 +72,10 @@ def measure(size: int, jobs: int, steps: int, *, pictures: bool) -> Measured:
             sampler.stop()
             ledger.close()
     training = [(r.report or {})["metrics"]["invisible_trigger"]["training_seconds"] for r in records]
-    busy = times[jobs - 1 : len(times) - jobs + 1]  # from the first round to where a job falls idle
+    begun = times[0] - records[0].seconds
     return Measured(
-        startup=times[0] - started - records[0].seconds,
-        each=(busy[-1] - busy[0]) / (len(busy) - 1),
+        startup=begun - started,
+        each=(times[-1] - begun) / size,
         wall=_mean([r.seconds for r in records[jobs:]]),
         training=_mean(training[jobs:]),
         family=sampler.peak,
