@@ -11,7 +11,6 @@ This module runs on both sides; it needs NumPy and nothing else.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import sys
@@ -27,6 +26,8 @@ def new_descriptor() -> int | None:
     """A descriptor of such memory, for ``SharedMemory`` on both sides; None where the system has none (not Linux)."""
     if sys.platform != "linux":
         return None
+    import fcntl  # Windows has none, and --in-process works there
+
     descriptor = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, 2 * CAPACITY)
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)

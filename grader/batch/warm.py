@@ -185,9 +185,8 @@ def serve(descriptor: int, slots: int) -> None:
     asking = socket.socket(fileno=descriptor)
     try:
         isolation = available_isolation()[0]
-        places = {
-            n: _new_slot(isolation, p) for n, p in enumerate(_processors(slots))
-        }  # they import meanwhile
+        # the sandboxes import while this process does
+        places = {n: _new_slot(isolation, own) for n, own in enumerate(_processors(slots))}
         _preload()
     except Exception as error:  # noqa: BLE001 the asking side is told
         asking.send(f"{type(error).__name__}: {error}".encode()[:_LONGEST_MESSAGE])
