@@ -27,7 +27,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,6 +47,7 @@ from grader.outcome import write_whole
 from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.spec import Spec, load_spec
 from tests.bench import class_batch, usual_course_code
+from tests.bench.memory import PeakPss
 from tests.bench.poison_frogs import bench_clean_label
 
 MEASURED = Path(__file__).with_name("measured")
@@ -164,9 +164,7 @@ def bench_grade(runs: int) -> None:
         print(f"  in all                      {summary(totals)}")
         print(f"  training (audited)          {summary(training)}")
         print(f"  everything else             {summary(rest)}")
-        with tempfile.TemporaryDirectory() as folder:  # by itself: looking at memory takes time
-            peak = peak_pss(_start_grading(folder, options))
-        print(f"  peak PSS of all processes   {peak / 2**20:7.0f} MiB")
+        print(f"  peak PSS of all processes   {_peak_memory(options) / 2**20:7.0f} MiB")
 
 
 def _time_grading(options: Sequence[str]) -> tuple[float, float]:
@@ -179,6 +177,15 @@ def _time_grading(options: Sequence[str]) -> tuple[float, float]:
     return total, report["metrics"]["invisible_trigger"]["training_seconds"]
 
 
+def _peak_memory(options: Sequence[str]) -> int:
+    """Bytes of one grading; apart from its time, since looking at memory takes some."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = _start_grading(folder, options)
+        memory = PeakPss(lambda: process.pid)
+        process.wait()
+        return memory.stop()
+
+
 def _start_grading(folder: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
     grade = [sys.executable, "-m", "grader", "grade", "--submission", "solution"]
     command = [*grade, "--report", folder, *options]
@@ -186,45 +193,6 @@ def _start_grading(folder: str, options: Sequence[str]) -> subprocess.Popen[byte
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-
-
-def peak_pss(process: subprocess.Popen[bytes]) -> int:
-    """Largest sum of the proportional set sizes of a process and all its descendants, sampled ten times a second."""
-    peak = 0
-    done = threading.Event()
-
-    def sample() -> None:
-        nonlocal peak
-        while not done.wait(0.1):
-            peak = max(peak, sum(_pss(pid) for pid in _family(process.pid)))
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    process.wait()
-    done.set()
-    sampler.join()
-    return peak
-
-
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            for child in tasks.read_text().split():
-                found += _family(int(child))
-        except OSError:  # it ended between two looks
-            continue
-    return found
-
-
-def _pss(pid: int) -> int:
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
 
 
 def bench_defences(runs: int) -> None:

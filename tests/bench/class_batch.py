@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from grader.batch.ledger import Ledger, Record, grader_hash
 from grader.batch.run import grade_class, tasks
 from grader.batch.unit import Settings
 from tests.batch.helpers import hand_in, small_spec, solution
+from tests.bench.memory import PeakPss
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ def measure(size: int, jobs: int, steps: int, *, pictures: bool) -> Measured:
 
         ledger = Ledger(root / "ledger")
         started = time.perf_counter()
-        sampler = _Sampler()
+        memory = PeakPss(lambda: None if warm._current is None else warm._current.pid)
         try:
             grade_class(expected, ledger, lambda: LocalEngine(jobs, ledger.scratch), settings, told)
         finally:
-            sampler.stop()
+            peak = memory.stop()
             ledger.close()
     training = [(r.report or {})["metrics"]["invisible_trigger"]["training_seconds"] for r in records]
     begun = times[0] - records[0].seconds
@@ -78,49 +78,12 @@ def measure(size: int, jobs: int, steps: int, *, pictures: bool) -> Measured:
         each=(times[-1] - begun) / size,
         wall=_mean([r.seconds for r in records[jobs:]]),
         training=_mean(training[jobs:]),
-        family=sampler.peak,
+        family=peak,
     )
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-class _Sampler:
-    """Peak of the summed proportional set sizes of the warm parent and all below it, five looks a second."""
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-        self._thread.start()
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.2):
-            if warm._current is not None:
-                self.peak = max(self.peak, sum(_pss(pid) for pid in _family(warm._current.pid)))
-
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
-
-
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [member for child in path.read_text().split() for member in _family(int(child))]
-        except OSError:  # it ended between two looks
-            continue
-    return found
-
-
-def _pss(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def show(size: int, steps: int) -> None:
