@@ -3,6 +3,7 @@
 # /// label
 # caught_by = "poison_step.returns_loss"
 # finding = "not_a_number"
+# may_fall = ["outcome.*"]
 # ///
 
 import torch

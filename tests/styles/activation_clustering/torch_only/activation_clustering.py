@@ -40,8 +40,8 @@ def flag_poisoned(features, labels, seed):
             continue
         distances = torch.cdist(z, torch.stack([z[cluster == k].mean(0) for k in (0, 1)]))
         near, far = distances.amin(1), distances.amax(1)
-        if ((far - near) / far).mean() > 0.52:
-            spread = torch.stack([z[cluster == k].var(0).sum() for k in (0, 1)])
+        spread = torch.stack([z[cluster == k].var(0).sum() for k in (0, 1)])
+        if ((far - near) / far).mean() > 0.4 and spread.max() > 2 * spread.min():
             flagged[where[cluster == spread.argmax()]] = True
     return flagged
 
