@@ -139,6 +139,8 @@ def _array_form(item: object) -> tuple[np.dtype[Any], tuple[int, ...]]:
         raise WireError(f"a shape is a list of at most {MAX_DIMENSIONS} sizes")
     if not all(type(n) is int and 0 <= n <= MAX_PAYLOAD for n in shape):
         raise WireError("a size is a whole number, not negative, within the payload's limit")
+    if math.prod(n for n in shape if n) > MAX_PAYLOAD:  # an empty array can have such a shape, and NumPy none
+        raise WireError("the sizes of a shape are too large together")
     return DTYPES[item["dtype"]], tuple(shape)
 
 

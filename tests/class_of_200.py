@@ -52,7 +52,9 @@ CRASHING: dict[str, bytes] = {
     "segfault": b"import ctypes\nctypes.string_at(0)\n",
     "raises_at_import": b"raise SystemError('no')\n",
 }
-HURRY = {"load_seconds": "6.0", "call_seconds": "5.0", "step_seconds": "5.0", "run_seconds": "40.0"}
+HURRY = {"load_seconds": "6.0", "call_seconds": "5.0", "step_seconds": "5.0", "run_seconds": "40.0",
+         "audit_share": "1.0"}  # fmt: skip
+"""Short limits, and an audit of every step: no score hangs on which steps are drawn."""
 
 
 def candidates() -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -188,11 +190,18 @@ def main() -> int:
             folder / "class", folder / "out", path, kills=options.kills, jobs=options.jobs, rng=rng
         )
         alone = scores_alone(folder / "class", load_spec(path), folder / "alone.json")
-        return show(folder / "out", alone, seen, options)
+        different = len({entry.hash for entry in take_class(folder / "class").entries})
+        return show(folder / "out", alone, different, seen, options)
 
 
-def show(out: Path, alone: dict[str, int | None], seen: Killed, options: argparse.Namespace) -> int:
-    """Print what was found; 0 where all of it is as it must be."""
+def show(
+    out: Path, alone: dict[str, int | None], different: int, seen: Killed, options: argparse.Namespace
+) -> int:
+    """Print what was found; 0 where all of it is as it must be.
+
+    Args:
+        different: submissions that are unlike all others; the same content is graded once.
+    """
     summary = json.loads((out / "summary.json").read_bytes())
     records = [json.loads(path.read_bytes()) for path in (out / ".ledger" / "records").glob("*.json")]
     terminal = sum(record["status"] in ("graded", "set_aside", "intake_problem") for record in records)
@@ -206,7 +215,11 @@ def show(out: Path, alone: dict[str, int | None], seen: Killed, options: argpars
             ", ".join(seen.kills) or "never",
             len(seen.kills) == options.kills,
         ),
-        ("terminal records", f"{terminal} of {len(records)}", terminal == len(records) == options.size),
+        (
+            "terminal records",
+            f"{terminal} of {len(records)}, for {different} different contents",
+            terminal == len(records) == different,
+        ),
         (
             "by status",
             ", ".join(f"{n} {k}" for k, n in summary["statuses"].items() if n),

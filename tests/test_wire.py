@@ -93,6 +93,7 @@ def _header(**changes: object) -> bytes:
         (_header(arrays=[{"dtype": "uint8", "shape": [1] * 9}]), b"1"),
         (_header(arrays=[{"dtype": "uint8", "shape": [2**40]}]), b"1"),
         (_header(arrays=[{"dtype": "uint8", "shape": [0]}] * 1000), b""),
+        (_header(arrays=[{"dtype": "uint8", "shape": [2**16, 2**26, 2**26, 0]}]), b""),
     ],
 )
 def test_what_is_not_a_frame_is_refused(header: bytes, payload: bytes) -> None:
