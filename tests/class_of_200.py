@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import signal
@@ -36,6 +35,7 @@ from grader.outcome import write_whole
 from grader.spec import Spec, load_spec
 from tests.batch.helpers import small_spec
 from tests.corpus import KINDS, items
+from tests.processes import descendants
 
 CORE = FILENAMES[0]
 MEASURED = Path(__file__).with_name("measured") / "class_of_200.txt"
@@ -121,7 +121,7 @@ def run_killed(class_: Path, out: Path, spec: Path, *, kills: int, jobs: int, rn
                 done = len(list(records.glob("*.json"))) if records.is_dir() else 0
                 delay -= 0.05 if done >= min(goal, total - 3) else 0
             if process.poll() is None:
-                family = _family(process.pid)
+                family = descendants(process.pid)
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 time.sleep(3)
@@ -135,19 +135,6 @@ def run_killed(class_: Path, out: Path, spec: Path, *, kills: int, jobs: int, rn
         if seen.status != -signal.SIGKILL:
             seen.seconds = time.monotonic() - started
             return seen
-
-
-def _family(pid: int) -> list[int]:
-    parents = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue
-    found = [pid]
-    for parent in found:
-        found += [child for child, of in parents.items() if of == parent]
-    return found
 
 
 def scores_alone(class_: Path, spec: Spec, cache: Path) -> dict[str, int | None]:

@@ -11,6 +11,7 @@ from grader.experiments import alarms, frontier, matrix_table
 from grader.experiments.tables import write_rows
 from grader.isolation import ROOT
 from solution import readme
+from tests.bench.__main__ import BENCHMARKS
 
 
 @pytest.mark.parametrize("name", ["matrix", "frontier"])
@@ -50,3 +51,7 @@ def test_tables_of_several_folders_are_put_together(tmp_path: Path, monkeypatch:
         "matrix.csv", "frontier.csv", "matrix.png", "frontier.png", "strip.png",
     }  # fmt: skip
     assert readme.rows_of(alarms.FILE) == []
+
+
+def test_every_benchmark_is_in_the_readme() -> None:
+    assert tuple(BENCHMARKS) == readme.BENCHMARKS

@@ -14,6 +14,7 @@ from grader.isolation import ROOT, SandboxError, available_isolation
 from grader.lockdown import Limits
 from grader.sandbox import ChildFailure, ChildServer, nursery
 from grader.wire import Frame
+from tests.processes import descendants
 
 ISOLATION, WHY_NOT = available_isolation()
 needs_bubblewrap = pytest.mark.skipif(ISOLATION != "bubblewrap", reason=WHY_NOT)
@@ -147,15 +148,6 @@ def call(child: ChildServer, function: str, seconds: float = 30) -> str:
     answer: Frame = child.ask("call", {"function": function, "arguments": []}, seconds=seconds)
     assert answer.kind == "returned", answer.body
     return str(answer.body["result"]["value"])
-
-
-def descendants(pid: int) -> list[int]:
-    """The process and everything below it."""
-    found = [pid]
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in tasks.read_text().split():
-            found += descendants(int(child))
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,7 @@ class _Slot:
     """A place for one fork at a time, with the sandbox that serves it and the pid of its latest fork.
 
     Attributes:
-        processors: those that it may use; the sandbox does not run on others already.
+        processors: those that its forks may use; its sandbox was started on them.
     """
 
     nursery: Nursery

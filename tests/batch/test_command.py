@@ -19,6 +19,7 @@ from grader.__main__ import main
 from grader.batch import warm
 from grader.isolation import available_isolation
 from tests.batch.helpers import ROOT, hand_in, small_spec, solution
+from tests.processes import descendants
 
 needs_bubblewrap = pytest.mark.skipif(
     available_isolation()[0] != "bubblewrap", reason=f"no bubblewrap: {available_isolation()[1]}"
@@ -82,7 +83,7 @@ def finished(class_: Path) -> Finished:
     while not records.is_dir() or len(list(records.glob("*.json"))) < 3:
         assert process.poll() is None
         time.sleep(0.02)
-    family = descendants(process.pid)
+    family = set(descendants(process.pid))
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
@@ -91,21 +92,6 @@ def finished(class_: Path) -> Finished:
     with contextlib.redirect_stderr(told), contextlib.redirect_stdout(shown):
         status = main(["batch", *map(str, words)])
     return Finished(out, family, kept, status, told.getvalue(), shown.getvalue())
-
-
-def descendants(pid: int) -> set[int]:
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                stat = Path(f"/proc/{name}/stat").read_text()
-            except OSError:
-                continue
-            parents[int(name)] = int(stat.rsplit(")", 1)[1].split()[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.processes import descendants
+
 
 class PeakPss:
     """Looks at the memory ten times a second, in a thread, from now until ``stop``.
@@ -24,23 +26,13 @@ class PeakPss:
     def _look(self) -> None:
         while not self._done.wait(0.1):
             if (pid := self._root()) is not None:
-                self._peak = max(self._peak, sum(_pss(member) for member in _family(pid)))
+                self._peak = max(self._peak, sum(_pss(member) for member in descendants(pid)))
 
     def stop(self) -> int:
         """The peak so far, in bytes."""
         self._done.set()
         self._thread.join()
         return self._peak
-
-
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [member for child in path.read_text().split() for member in _family(int(child))]
-        except OSError:  # it ended between two looks
-            continue
-    return found
 
 
 def _pss(pid: int) -> int:
