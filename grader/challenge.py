@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from grader.calls import Finding
 from grader.lab.training import AttackSettings
-from grader.student import Finding
 
 _LONGEST_TEXT = 20  # of a fraction: Fraction("1e999999999") would take all memory
 # The step budget is the spec's; the other ranges only keep out what cannot be meant, or what takes for ever.

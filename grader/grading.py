@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import __version__, leaderboard, messages, secrecy
+from grader.calls import Finding
 from grader.contract import INVISIBLE_TRIGGER, PARTS, Check, Part, check, max_bonus, max_score, part
 from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
@@ -33,7 +34,7 @@ from grader.parts import (
 from grader.parts.run import CheckFunction, PartRun, Progress, ResourceAbsent
 from grader.sandbox import ChildServer, LocalServer, StepServer
 from grader.spec import Spec, load_spec
-from grader.student import Finding, StudentModule
+from grader.student import StudentModule
 from grader.submission import Submission, read_submission
 
 CHECKS: Mapping[str, CheckFunction] = {

@@ -111,7 +111,8 @@ def _environment(home: Path) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "OMP_WAIT_POLICY": "PASSIVE",  # see grader/__init__.py
         # but spin for 0.1 ms before sleeping: the two threads of a small step wait for each other that often. With a
-        # tenth of that a step took 5 to 10 % longer, with ten times that no less (`python -m tests.bench steps`).
+        # tenth of that a step took 3 and 10 % longer in two rounds of 4 runs, with ten times that no less
+        # (`python -m tests.bench steps`).
         "GOMP_SPINCOUNT": "20000",
         # Keep freed memory instead of handing every activation back to the kernel and faulting it in again
         "MALLOC_MMAP_THRESHOLD_": str(2**28),

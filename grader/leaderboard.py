@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from grader import messages
+from grader.calls import Finding
 from grader.challenge import Entry, read_entry
 from grader.contract import check
 from grader.outcome import ChallengeResult
 from grader.parts.invisible_trigger_challenge import Reached, run_entry, spec_for
 from grader.parts.run import PartRun
 from grader.spec import Spec
-from grader.student import Finding
 from grader.submission import Source
 
 NEEDS = check("invisible_trigger.outcome.asr").requires

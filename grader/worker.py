@@ -159,8 +159,8 @@ class _Attack:
         assert self.delta.grad is not None
         delta_gradient = self.delta.grad.clone()
         module.delta_step(self.delta, self.optimizer, self.epsilon)
-        arrays = (np.array(float(loss)), _array(flat_gradient), _array(delta_gradient), _array(self.delta))
-        return Frame("stepped", {"missing": []}, arrays)
+        out = [_array(flat_gradient), _array(delta_gradient), _array(self.delta)]
+        return Frame("stepped", {"missing": [], "loss": _describe(loss, out)}, tuple(out))
 
 
 class _Arguments:

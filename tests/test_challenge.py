@@ -14,6 +14,7 @@ from torch import nn
 
 from grader import leaderboard, messages
 from grader.batch.intake import identical, take_class
+from grader.calls import Finding
 from grader.challenge import read_entry
 from grader.exports import actions, figures, html, table, terminal
 from grader.exports.class_page import Row, ranking
@@ -25,7 +26,6 @@ from grader.parts.invisible_trigger_attack import Data, load_data
 from grader.parts.invisible_trigger_challenge import Reached
 from grader.parts.run import PartRun
 from grader.spec import Spec, load_spec
-from grader.student import Finding
 from grader.submission import read_submission
 from tests.batch.helpers import challenge, small_spec
 from tests.exports import reports

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from grader.calls import Finding
 from grader.grading import Grading
 from grader.isolation import ROOT
 from grader.outcome import Outcome, Status
 from grader.parts.invisible_trigger_steps import ChildStepper, MachineTooBusy
 from grader.sandbox import Usage
 from grader.spec import Spec, load_spec
-from grader.student import Finding
 
 SOLUTION = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
 ASR = "invisible_trigger.outcome.asr"

@@ -266,8 +266,6 @@ def _preload() -> None:
     import grader.grading
     import grader.lab.plots  # noqa: F401 for the forks
 
-    sys.modules["triton"] = None  # type: ignore[assignment]  # as in nursery.py
-    torch.optim.SGD([torch.zeros(1)])  # the first optimiser imports seconds of torch
     skimage.metrics.structural_similarity(*np.zeros((2, 8, 8)), data_range=1.0)
     figure, axes = plt.subplots(layout="constrained")
     axes.set_title("finds the fonts")

@@ -16,7 +16,8 @@ from grader.experiments.common import ExperimentProblem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from grader.student import Argument, Finding, Returned, StudentModule
+    from grader.calls import Argument, Finding, Returned
+    from grader.student import StudentModule
 
 NAMES = ("fine_pruning", "activation_clustering")
 CALL_SECONDS = 120.0
@@ -49,7 +50,7 @@ class Submitted:
     @contextlib.contextmanager
     def _explained(self, function: str) -> Iterator[None]:
         """Turn what was found wrong with the submission into one line."""
-        from grader.student import Finding
+        from grader.calls import Finding
 
         try:
             yield
@@ -165,7 +166,7 @@ def opened(
 def _argument(value: Any) -> Argument:
     import torch
 
-    from grader.student import TensorArgument
+    from grader.calls import TensorArgument
 
     return TensorArgument(value.detach().cpu().numpy()) if isinstance(value, torch.Tensor) else value
 

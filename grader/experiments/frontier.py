@@ -176,6 +176,7 @@ def _joint(
     """Stage after stage with the submission's steps; delta goes on from where the stage before left it."""
     import torch
 
+    from grader.calls import Finding
     from grader.contract import INVISIBLE_TRIGGER
     from grader.grading import Grading
     from grader.lab.training import train_backdoor
@@ -185,7 +186,6 @@ def _joint(
     from grader.parts.invisible_trigger_steps import ChildStepper
     from grader.parts.run import PartRun
     from grader.settings import ASSIGNMENT, UsageProblem
-    from grader.student import Finding
     from grader.submission import SubmissionError
 
     part = specs[-1].invisible_trigger

@@ -12,8 +12,9 @@ from grader.experiments.algorithms import Submitted, opened
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from grader.calls import FeaturesArgument
     from grader.lab.models import ResNet18
-    from grader.student import FeaturesArgument, StudentModule
+    from grader.student import StudentModule
 
 PART = "clean_label"
 CALL_SECONDS = 3600.0
@@ -59,8 +60,8 @@ def clean_label(
         ExperimentProblem: the part is not written yet, or, later, a function fails or answers nonsense.
         UsageProblem: there is no such folder.
     """
+    from grader.calls import FeaturesArgument
     from grader.lab.extractor_training import fast_bfloat16
-    from grader.student import FeaturesArgument
 
     state = {
         n: v.cpu().numpy() for n, v in model.state_dict().items() if not n.endswith("num_batches_tracked")

@@ -20,6 +20,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -107,25 +108,25 @@ def solve(
     Args:
         features: (N, D) float32; y: (N,) int64.
     """
+    # Not torch.optim.LBFGS: the first optimiser of a process imports a second and 72 MiB of torch's compiler.
+    from scipy.optimize import minimize  # this and the next come with scikit-learn
+    from threadpoolctl import threadpool_limits
+
     f = _with_ones(features).double()
-    weights = f.new_zeros(num_classes, f.shape[1]).requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weights],
-        max_iter=iterations,
-        history_size=20,
-        tolerance_grad=1e-7,
-        tolerance_change=1e-10,
-        line_search_fn="strong_wolfe",
-    )
+    shape = (num_classes, f.shape[1])
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = torch.from_numpy(flat).view(shape).requires_grad_()
         value = F.cross_entropy(f @ weights.T, y) + weight_decay / 2 * weights[:, :-1].square().sum()
-        value.backward()
-        return value
+        (gradient,) = torch.autograd.grad(value, weights)
+        return value.item(), gradient.flatten().numpy()
 
-    optimizer.step(loss)
-    return weights.detach().float()
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "gtol": 1e-7, "ftol": 1e-10}
+    with threadpool_limits(
+        1, user_api="blas"
+    ):  # SciPy's threads would fight torch's for the processors: 8 x slower
+        found = minimize(loss, np.zeros(math.prod(shape)), method="L-BFGS-B", jac=True, options=options)
+    return torch.from_numpy(found.x).view(shape).float()
 
 
 def solve_poisoned(

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from grader.calls import Finding, Returned, TensorArgument
 from grader.parts.run import CheckFunction, PartRun
-from grader.student import Finding, Returned, TensorArgument
 
 Values = Mapping[str, Any] | None
 CHECKS: dict[str, CheckFunction] = {}

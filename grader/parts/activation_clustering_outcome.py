@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grader.calls import Finding
 from grader.lab.data import Images, to_float
 from grader.lab.defences.activation_clustering import Found, compare, features_of
 from grader.lab.defences.fine_pruning import TUNE_RATE
@@ -30,7 +31,6 @@ from grader.parts.invisible_trigger_attack import load_data
 from grader.parts.repaired import require_working
 from grader.parts.run import CheckFunction, PartRun
 from grader.spec import Spec
-from grader.student import Finding
 
 JUDGED = 5000
 """Test images that judge; the other half of MNIST's would say the same."""

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.student import Argument, Finding, Returned, StudentModule, TensorArgument
+from grader.calls import Argument, Finding, Returned, TensorArgument
+from grader.student import StudentModule
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from grader.calls import Finding, Returned, TensorArgument
 from grader.parts.run import CheckFunction, PartRun, require_close
 from grader.parts.small_extractor import SmallExtractor
-from grader.student import Finding, Returned, TensorArgument
 
 Values = Mapping[str, Any] | None
 CHECKS: dict[str, CheckFunction] = {}

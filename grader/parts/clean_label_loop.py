@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from grader.calls import FeaturesArgument, Finding, TensorArgument
 from grader.lab.models import ResNet18, initialise
 from grader.parts.clean_label import CHECKS as STEP_CHECKS
 from grader.parts.clean_label import Values, _check, _require_untouched, pulled
 from grader.parts.run import CheckFunction, PartRun, close
 from grader.parts.small_extractor import SmallExtractor
-from grader.student import FeaturesArgument, Finding, TensorArgument
 
 ROUNDING = 1e-5
 """Of float32 images and epsilon, in pixel units."""

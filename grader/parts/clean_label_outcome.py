@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grader.calls import Finding, TensorArgument
 from grader.lab import clean_label
 from grader.lab.data import to_float
 from grader.lab.last_layer import Poisons, extract, solve_poisoned
@@ -31,7 +32,6 @@ from grader.lab.metrics import linf, psnr, ssim
 from grader.parts.clean_label_victims import VICTIMS, Victim
 from grader.parts.run import CheckFunction, PartRun
 from grader.spec import CleanLabelAttack
-from grader.student import Finding, TensorArgument
 
 FLOAT32_ROUNDING = 1e-6
 CRAFTED_AT_ONCE = 25

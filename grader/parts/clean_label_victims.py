@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from grader.calls import FeaturesArgument
 from grader.lab.clean_label import Targets, fine_tuning_sample
 from grader.lab.data import DataError, Images, load_cifar10, split_mnist
 from grader.lab.last_layer import extract, logits, solve
 from grader.lab.training import clean_start
 from grader.parts.run import PartRun, ResourceAbsent
 from grader.spec import CleanLabelAttack, Spec
-from grader.student import FeaturesArgument
 
 DIGITS = tuple("0123456789")
 EASIEST = 1 / 3

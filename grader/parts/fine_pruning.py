@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from grader.calls import Finding, Returned, TensorArgument
 from grader.parts.run import CheckFunction, PartRun, close, require_value_error
-from grader.student import Finding, Returned, TensorArgument
 
 Values = Mapping[str, Any] | None
 RULES = ("largest-weight", "dormant")

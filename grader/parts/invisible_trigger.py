@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from grader.audit import audited_model, check_delta_gradient, check_gradients
+from grader.calls import Finding, ModelArgument, Returned, TensorArgument
 from grader.lab.models import LeNet5, initialise
 from grader.parts.closed_form import LinearProblem, labels_around, usual_mistakes
 from grader.parts.run import CheckFunction, PartRun, close, require_close
-from grader.student import Finding, ModelArgument, Returned, TensorArgument
 
 Values = Mapping[str, Any] | None
 CHECKS: dict[str, CheckFunction] = {}

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grader.calls import Finding
 from grader.lab.data import Images, split_mnist, to_float
 from grader.lab.metrics import Rate, accuracy, attack_success_rate, l2, linf, predict, psnr, ssim
 from grader.lab.models import LeNet5
 from grader.lab.training import History, clean_start, held_out_snapshot, hold_out, train_backdoor
 from grader.parts.invisible_trigger_steps import ChildStepper, is_bounded
 from grader.parts.run import CheckFunction, PartRun
-from grader.student import Finding
 
 SHOWN = 500
 """Test images on which PSNR and SSIM are averaged (SSIM is slow)."""

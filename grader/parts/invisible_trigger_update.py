@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from grader.calls import Finding, OptimizerArgument, State, TensorArgument
 from grader.parts.invisible_trigger import Values, _check, _finite
 from grader.parts.run import PartRun, close, require_close
-from grader.student import Finding, OptimizerArgument, State, TensorArgument
 
 # --- delta_step ------------------------------------------------------------------------------------------------------
 

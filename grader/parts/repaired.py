@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grader.student import Finding
+from grader.calls import Finding
 
 LARGEST_FALL = 0.05
 """Of the ACC, unless the spec allows more; less than never saying the target would cost, which is a tenth."""

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from grader.calls import Finding
 from grader.spec import Spec
-from grader.student import Finding, StudentModule
+from grader.student import StudentModule
 
 Progress = Callable[[str, int, int], None]  # (what is running, steps done, steps in all)
 

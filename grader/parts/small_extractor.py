@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grader.student import FeaturesArgument
+from grader.calls import FeaturesArgument
 
 
 @dataclass(frozen=True)

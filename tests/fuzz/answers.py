@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from grader import messages
+from grader.calls import Finding
 from grader.contract import PARTS, Check
 from grader.grading import Grading
 from grader.outcome import Outcome, Status
 from grader.parts.invisible_trigger_steps import read_step
 from grader.sandbox import LocalServer, Usage
 from grader.spec import Spec, load_spec
-from grader.student import Finding
 from grader.wire import Frame, WireError, decode, encode, sizes
 from tests.fuzz.frames import odd_value
 
@@ -166,8 +166,8 @@ def _free(grading: Grading, check: Check) -> None:
 _SIZE = 5
 _STEPPED = Frame(
     "stepped",
-    {"missing": []},
-    (np.array(0.5), np.ones(_SIZE, np.float32), *(np.zeros((2, 1, 1, 28, 28), np.float32))),
+    {"missing": [], "loss": {"number": 3, "type": "float"}},
+    (np.ones(_SIZE, np.float32), *(np.zeros((2, 1, 1, 28, 28), np.float32)), np.array(0.5)),
 )
 
 
