@@ -37,6 +37,7 @@ class Rows:
     def add(self, row: Row) -> Row:
         """Keep a row; it is in the file when this returns."""
         self._rows[row["key"]] = row
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
         return row

@@ -127,6 +127,26 @@ def test_a_function_that_misbehaves(make: Make, spec: Spec, function: str, body:
     assert all(o.location is not None and o.location.file == "invisible_trigger.py" for o in failed)
 
 
+@pytest.mark.parametrize(
+    ("last", "finding", "said"),
+    [
+        ("return None", "no_loss", "None"),
+        ("return clean_loss.item(), triggered_loss.item()", "no_loss", "tuple"),
+        ("return torch.zeros(3)", "no_loss", "Tensor (3,)"),
+        ("return 1e20", "not_finite", "1 value"),
+        # only in training: the single checks would find it first
+        ("delta.grad = None if len(x) > 100 else delta.grad; return loss.item()", "no_gradient", "delta"),
+    ],
+)
+def test_training_names_what_a_step_lacks(make: Make, spec: Spec, last: str, finding: str, said: str) -> None:
+    assert SOLUTION.count("return loss.item()") == 1
+    checks = ["invisible_trigger.outcome.asr"]
+    folder = make(SOLUTION.replace("return loss.item()", last))
+    (outcome,) = unit_outcomes(folder, spec, checks=checks).values()
+    assert (outcome.status, outcome.finding) == (Status.FAILED, finding)
+    assert said in outcome.got
+
+
 def test_a_crash_in_one_function_leaves_the_others_their_points(make: Make, spec: Spec) -> None:
     found = unit_outcomes(make(with_body("delta_step", "import os; os._exit(1)")), spec)
     fallen = {o.id for o in found.values() if o.status is not Status.PASSED}
