@@ -175,7 +175,8 @@ class _Batch:
                 f"Warning: no bubblewrap: {why}. Student code can read what you can read.", style="red"
             )
         if not self.options.dask:
-            start_early(self.options.jobs or usable_cores())  # it imports torch while this process does
+            # it imports torch while this process does
+            start_early(self.options.jobs or usable_cores(), pictures=not self.options.no_pictures)
         from grader.spec import SpecError, load_spec
 
         try:
@@ -255,7 +256,9 @@ class _Batch:
         def open_engine() -> Engine:
             if self.options.dask:
                 return DaskEngine(self.options.dask)
-            return LocalEngine(self.options.jobs or usable_cores(), ledger.scratch)
+            return LocalEngine(
+                self.options.jobs or usable_cores(), ledger.scratch, pictures=not self.options.no_pictures
+            )
 
         try:
             with ClassProgress(expected, self.errors) as progress:

@@ -50,11 +50,11 @@ class Engine(Protocol):
 class LocalEngine:
     """Units on this machine, each in a fork of one warm parent; a thread here waits for each."""
 
-    def __init__(self, jobs: int, scratch: Path) -> None:
+    def __init__(self, jobs: int, scratch: Path, *, pictures: bool = True) -> None:
         self.slots = jobs
         self._scratch = str(scratch)
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="unit")
-        warm.start_early(jobs)
+        warm.start_early(jobs, pictures=pictures)
 
     def prepare(self, text: str) -> Result:
         return Result.from_text(run_unit(text, self._scratch))

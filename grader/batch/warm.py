@@ -74,13 +74,14 @@ class WarmParent:
 
     Args:
         slots: how many forks will run at once; each has a sandbox of its own, which serves one fork after another.
+        pictures: whether they will draw any; if not, Matplotlib is left out (26 MiB).
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, *, pictures: bool = True) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _program("warm", "serve", f"{theirs.fileno()}, {slots}")],
+                [sys.executable, "-c", _program("warm", "serve", f"{theirs.fileno()}, {slots}, {pictures}")],
                 pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, cwd=ROOT,
                 # set before torch is imported; a terminal's Ctrl-C is for the process that asks
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}, start_new_session=True,
@@ -141,7 +142,7 @@ _lock = threading.Lock()
 _current: WarmParent | None = None
 
 
-def start_early(slots: int = 1) -> WarmParent | None:
+def start_early(slots: int = 1, *, pictures: bool = True) -> WarmParent | None:
     """This process's warm parent: started at the first need, and again when it has died; None where there is none.
 
     Called before there is work, it lets the warm parent import while the caller does other things.
@@ -151,7 +152,7 @@ def start_early(slots: int = 1) -> WarmParent | None:
         return None
     with _lock:
         if _current is None or not _current.is_alive:
-            _current = WarmParent(slots)
+            _current = WarmParent(slots, pictures=pictures)
         return _current
 
 
@@ -180,7 +181,7 @@ class _Slot:
     pid: int = 0
 
 
-def serve(descriptor: int, slots: int) -> None:
+def serve(descriptor: int, slots: int, pictures: bool) -> None:
     """The warm parent's whole life: import, then fork on demand until the asking side is gone."""
     asking = socket.socket(fileno=descriptor)
     try:
@@ -188,11 +189,12 @@ def serve(descriptor: int, slots: int) -> None:
         # the sandboxes import while this process does
         places = {n: _new_slot(isolation, own) for n, own in enumerate(_processors(slots))}
         _preload()
+        if pictures:
+            _preload_plots()
+        _ready_to_fork()
     except Exception as error:  # noqa: BLE001 the asking side is told
         asking.send(f"{type(error).__name__}: {error}".encode()[:_LONGEST_MESSAGE])
         return
-    gc.collect()
-    gc.freeze()  # a fork's garbage collector must not touch, and so copy, what is shared
     asking.send(b"ready")
     parent = os.getpid()
     while True:
@@ -260,20 +262,30 @@ def _preload() -> None:
     torch.set_num_threads(1)
     data.keep_mnist()
     import skimage.metrics
-    from matplotlib import pyplot as plt
 
     import grader.batch.unit
-    import grader.grading
-    import grader.lab.plots  # noqa: F401 for the forks
+    import grader.grading  # noqa: F401 for the forks
 
     skimage.metrics.structural_similarity(*np.zeros((2, 8, 8)), data_range=1.0)
+
+
+def _preload_plots() -> None:
+    from matplotlib import pyplot as plt
+
+    import grader.lab.plots  # noqa: F401 for the forks
+
     figure, axes = plt.subplots(layout="constrained")
     axes.set_title("finds the fonts")
     figure.savefig(io.BytesIO(), format="png")
     plt.close(figure)
+
+
+def _ready_to_fork() -> None:
     hide_memory()
     if threading.active_count() > 1:
         raise RuntimeError("a thread was started, so forking is not safe")
+    gc.collect()
+    gc.freeze()  # a fork's garbage collector must not touch, and so copy, what is shared
 
 
 def _do(directory: str, seconds: int, parent: int) -> None:

@@ -189,7 +189,7 @@ def test_an_empty_class(tmp_path, capsys, nothing_starts):
 
 @needs_bubblewrap
 def test_results_of_another_spec_are_not_mixed_in(class_, finished, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(warm, "start_early", lambda slots=1: None)
+    monkeypatch.setattr(warm, "start_early", lambda *_, **__: None)
     other = small_spec(tmp_path / "other.toml", name='"other"')
     more = ["batch", str(class_), "--out", str(finished.out), "--spec", str(other), "--no-pictures"]
     assert main(more) == 2
@@ -199,7 +199,7 @@ def test_results_of_another_spec_are_not_mixed_in(class_, finished, tmp_path, ca
 @needs_bubblewrap
 def test_done_is_done_and_can_be_compared_with(class_, finished, tmp_path, capsys, monkeypatch):
     """Started once more nothing is graded; the grades of another folder are compared with."""
-    monkeypatch.setattr(warm, "start_early", lambda slots=1: None)
+    monkeypatch.setattr(warm, "start_early", lambda *_, **__: None)
     shutil.copytree(finished.out, tmp_path / "old")
     path = tmp_path / "old" / "alice" / "report.json"
     text = (

@@ -67,7 +67,9 @@ def measure(size: int, jobs: int, steps: int, *, pictures: bool) -> Measured:
         started = time.perf_counter()
         memory = PeakPss(lambda: None if warm._current is None else warm._current.pid)
         try:
-            grade_class(expected, ledger, lambda: LocalEngine(jobs, ledger.scratch), settings, told)
+            grade_class(
+                expected, ledger, lambda: LocalEngine(jobs, ledger.scratch, pictures=pictures), settings, told
+            )
         finally:
             peak = memory.stop()
             ledger.close()
