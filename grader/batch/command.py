@@ -256,9 +256,8 @@ class _Batch:
         def open_engine() -> Engine:
             if self.options.dask:
                 return DaskEngine(self.options.dask)
-            return LocalEngine(
-                self.options.jobs or usable_cores(), ledger.scratch, pictures=not self.options.no_pictures
-            )
+            jobs = self.options.jobs or usable_cores()
+            return LocalEngine(jobs, ledger.scratch, pictures=settings.pictures)
 
         try:
             with ClassProgress(expected, self.errors) as progress:
