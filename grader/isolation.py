@@ -39,6 +39,7 @@ CHILD_FILES = (
         "lockdown.py",
         "nursery.py",
         "optimizers.py",
+        "processors.py",
         "shared_memory.py",
         "wire.py",
         "worker.py",

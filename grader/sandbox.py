@@ -17,7 +17,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,19 @@ from grader.shared_memory import SharedMemory
 from grader.wire import Channel, Frame, Timeout, WireError
 
 MAX_OUTPUT = 64 * 1024
+
+Meanwhile = Callable[[], None]
+"""What the parent does while a child works: its own part of a step costs no time then."""
+
+
+def nothing() -> None:
+    """The parent waits."""
+
+
+def _seconds_of(work: Callable[[], None]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
 
 
 class ChildFailure(Exception):
@@ -66,9 +79,18 @@ class StepServer(Protocol):
         ...
 
     def ask(
-        self, kind: str, body: dict[str, Any], arrays: Sequence[np.ndarray] = (), *, seconds: float
+        self,
+        kind: str,
+        body: dict[str, Any],
+        arrays: Sequence[np.ndarray] = (),
+        *,
+        seconds: float,
+        meanwhile: Meanwhile = nothing,
     ) -> Frame:
         """Send a question and return its answer.
+
+        Args:
+            meanwhile: done between the two; its time is not the child's.
 
         Raises:
             ChildFailure: no complete answer came in time, or not the answer to this question.
@@ -245,7 +267,13 @@ class ChildServer:
         return self._output.decode("utf-8", errors="replace")
 
     def ask(
-        self, kind: str, body: dict[str, Any], arrays: Sequence[np.ndarray] = (), *, seconds: float
+        self,
+        kind: str,
+        body: dict[str, Any],
+        arrays: Sequence[np.ndarray] = (),
+        *,
+        seconds: float,
+        meanwhile: Meanwhile = nothing,
     ) -> Frame:
         channel = self._channel or self._start()
         began = time.monotonic()
@@ -253,6 +281,8 @@ class ChildServer:
         nonce = secrets.token_hex(8)
         try:
             channel.send(Frame(kind, body, tuple(arrays), nonce), deadline)
+            took = _seconds_of(meanwhile)
+            began, deadline = began + took, deadline + took
             answer = channel.receive(deadline)
         except Timeout:
             raise ChildFailure("timeout", {"seconds": seconds}) from None
@@ -339,8 +369,15 @@ class LocalServer:
         self._session = Session(device)
 
     def ask(
-        self, kind: str, body: dict[str, Any], arrays: Sequence[np.ndarray] = (), *, seconds: float
+        self,
+        kind: str,
+        body: dict[str, Any],
+        arrays: Sequence[np.ndarray] = (),
+        *,
+        seconds: float,
+        meanwhile: Meanwhile = nothing,
     ) -> Frame:
+        meanwhile()
         # Copies, as a pipe would make them: what the student's code writes into must not be the parent's own.
         answer = self._session.handle(Frame(kind, body, tuple(np.array(a) for a in arrays)))
         return replace(answer, arrays=tuple(np.array(a) for a in answer.arrays))

@@ -13,7 +13,7 @@ import numpy as np
 
 from grader.calls import MALFORMED, Argument, Finding, Returned, decode_returned, encode_argument
 from grader.contract import Part
-from grader.sandbox import ChildFailure, StepServer, Usage
+from grader.sandbox import ChildFailure, Meanwhile, StepServer, Usage, nothing
 from grader.spec import LimitSettings
 from grader.submission import Source
 from grader.wire import Frame
@@ -91,11 +91,25 @@ class StudentModule:
         self._load()
         self._ask("begin", body, [delta], seconds=self._limits.call_seconds, blame="poison_step")
 
-    def attack_step(self, parameters: np.ndarray, x: np.ndarray, y: np.ndarray) -> Frame:
-        """One poison_step and delta_step of the training loop. Raises Finding as ``call`` does."""
+    def attack_step(
+        self, parameters: np.ndarray, x: np.ndarray, y: np.ndarray, meanwhile: Meanwhile = nothing
+    ) -> Frame:
+        """One poison_step of the training loop; its delta_step follows when the answer is out.
+
+        Args:
+            meanwhile: what the parent does while the child works.
+
+        Raises:
+            Finding: as ``call`` does; and whatever ``meanwhile`` raises, after which a fresh child is needed.
+        """
+        limit = self._limits.step_seconds
         return self._ask(
-            "step", {}, [parameters, x, y], seconds=self._limits.step_seconds, blame="poison_step"
+            "step", {}, [parameters, x, y], seconds=limit, blame="poison_step", meanwhile=meanwhile
         )
+
+    def attack_delta(self) -> Frame:
+        """The child's delta after the last step. Raises Finding as ``call`` does."""
+        return self._ask("delta", {}, [], seconds=self._limits.step_seconds, blame="delta_step")
 
     def usage(self) -> Usage | None:
         """What the child has taken; None where that is not known."""
@@ -146,10 +160,11 @@ class StudentModule:
         *,
         seconds: float,
         blame: str | None,
+        meanwhile: Meanwhile = nothing,
     ) -> Frame:
         assert self._server is not None
         try:
-            answer = self._server.ask(kind, body, arrays, seconds=seconds)
+            answer = self._server.ask(kind, body, arrays, seconds=seconds, meanwhile=meanwhile)
         except ChildFailure as failure:
             # The child cannot be trusted to go on. The next function gets a fresh one, this one is not called again.
             self.close()
@@ -157,6 +172,11 @@ class StudentModule:
             if blame is not None:
                 self._problems[blame] = finding
             raise finding from None
+        except (
+            BaseException
+        ):  # in the meanwhile: the child would answer a question that nobody waits for any more
+            self.close()
+            raise
         if answer.kind == "raised":
             raise self._raised(answer.body, loading=blame is None)
         return answer

@@ -11,7 +11,8 @@ Requests and answers (arrays are named by index):
 - ``call`` {function, arguments, backward?} [...] -> ``returned`` {result, arguments} [...] or ``raised``
 - ``begin`` {model, sizes, target, epsilon, optimizer, settings} [delta] -> ``begun``
 - ``step`` {} [parameters flat, x, y] -> ``stepped`` {missing} [loss, gradients flat, gradient of delta, delta] or
-  ``raised``
+  ``raised``; ``delta_step`` runs when the answer is out, and what it raises answers the next ``step`` or ``delta``
+- ``delta`` {} -> ``delta`` {} [delta after the last ``delta_step``] or ``raised``
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import torch
 from grader.lab.models import build_model
 from grader.lockdown import Limits, die_with_parent, hide_memory, limit_resources, refuse_system_calls
 from grader.optimizers import OPTIMIZERS
+from grader.processors import give_each_thread_one
 from grader.shared_memory import SharedMemory
 from grader.wire import DTYPES, Channel, Frame, WireError
 
@@ -56,6 +58,7 @@ class Session:
         self._module: types.ModuleType | None = None
         self._path = ""
         self._attack: _Attack | None = None
+        self._late: list[StudentError] = []  # what delta_step raised when the answer was out
 
     def handle(self, request: Frame) -> Frame:
         """Answer one request; whatever student code raises becomes a ``raised`` answer."""
@@ -64,8 +67,13 @@ class Session:
             "call": self._call,
             "begin": self._begin,
             "step": self._step,
+            "delta": self._delta,
         }
         try:
+            if request.kind in ("step", "delta"):
+                self.finish()
+                if self._late:
+                    raise self._late.pop()
             return handlers[request.kind](request)
         except StudentError as error:
             return Frame("raised", error.body)
@@ -108,6 +116,7 @@ class Session:
 
     def _begin(self, request: Frame) -> Frame:
         self._attack = _Attack(request.body, request.arrays[0], self._device)
+        self._late.clear()
         return Frame("begun")
 
     def _step(self, request: Frame) -> Frame:
@@ -117,6 +126,22 @@ class Session:
         with self._student_code():
             tensors = (_tensor(a, self._device) for a in (parameters, x, y))
             return self._attack.step(self._module, *tensors)
+
+    def finish(self) -> None:
+        """What is left of the last step: the student's ``delta_step``, while the parent goes on with the gradients."""
+        if self._attack is None or not self._attack.owes_delta_step:
+            return
+        try:
+            with self._student_code():
+                self._attack.delta_step(self._module)
+        except StudentError as error:
+            self._late.append(error)
+
+    def _delta(self, _: Frame) -> Frame:
+        if self._attack is None:
+            raise WireError("delta before begin")
+        with self._student_code():  # they decide what it is
+            return Frame("delta", {}, (_array(self._attack.delta),))
 
     @contextlib.contextmanager
     def _student_code(self) -> Iterator[None]:
@@ -141,12 +166,12 @@ class _Attack:
         self.delta = _tensor(delta, device).requires_grad_()
         self.optimizer = OPTIMIZERS[body["optimizer"]]([self.delta], **body["settings"])
         self.target, self.epsilon = body["target"], body["epsilon"]
+        self.owes_delta_step = False
 
     def step(self, module: Any, flat: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> Frame:
         with torch.no_grad():
-            for parameter, values in zip(
-                self.parameters, flat.split([p.numel() for p in self.parameters]), strict=True
-            ):
+            sizes = [p.numel() for p in self.parameters]
+            for parameter, values in zip(self.parameters, flat.split(sizes), strict=True):
                 parameter.copy_(values.view(parameter.shape))
         loss = module.poison_step(self.model, self.delta, x, y, self.target)
         gradients = [p.grad for p in self.parameters]
@@ -157,10 +182,13 @@ class _Attack:
             return Frame("stepped", {"missing": missing})
         flat_gradient = torch.cat([g.reshape(-1) for g in gradients if g is not None])
         assert self.delta.grad is not None
-        delta_gradient = self.delta.grad.clone()
-        module.delta_step(self.delta, self.optimizer, self.epsilon)
-        out = [_array(flat_gradient), _array(delta_gradient), _array(self.delta)]
+        self.owes_delta_step = True
+        out = [_array(flat_gradient), _array(self.delta.grad), _array(self.delta)]
         return Frame("stepped", {"missing": [], "loss": _describe(loss, out)}, tuple(out))
+
+    def delta_step(self, module: Any) -> None:
+        self.owes_delta_step = False
+        module.delta_step(self.delta, self.optimizer, self.epsilon)
 
 
 class _Arguments:
@@ -337,22 +365,6 @@ def _shorten(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
-def _give_each_thread_a_processor(threads: int) -> None:
-    """Bind torch's threads, where there are exactly as many processors as threads.
-
-    They work on a step together. Whenever something else took a processor for a moment (the nursery looks at its
-    workers 20 times a second), Linux put both of two threads on the other one, and the step took up to twice as long.
-    With processors to spare it has better places for them than these.
-    """
-    if sys.platform != "linux" or threads == 1 or len(os.sched_getaffinity(0)) != threads:
-        return
-    others = set(os.listdir("/proc/self/task"))
-    torch.ones(2**20).add_(1)  # the first work for all of them starts them
-    started = sorted(int(task) for task in set(os.listdir("/proc/self/task")) - others)
-    for task, processor in zip((0, *started), sorted(os.sched_getaffinity(0)), strict=False):
-        os.sched_setaffinity(task, {processor})
-
-
 def main(descriptor: int, memory: int | None, limits: Limits, threads: int) -> None:
     """Serve frames on an inherited socket until the parent goes away; ``memory`` is shared with it, if any is.
 
@@ -364,7 +376,7 @@ def main(descriptor: int, memory: int | None, limits: Limits, threads: int) -> N
     )  # a first optimiser imports a second's worth of torch: now, not in the first step
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    _give_each_thread_a_processor(threads)
+    give_each_thread_one(threads)
     # Adam on gradients that die out runs into denormal numbers, which are many times slower.
     torch.set_flush_denormal(True)
     limit_resources(limits)
@@ -382,3 +394,7 @@ def main(descriptor: int, memory: int | None, limits: Limits, threads: int) -> N
             os._exit(0)  # the parent is gone or has closed the channel
         answer = session.handle(request)
         channel.send(Frame(answer.kind, answer.body, answer.arrays, request.nonce))
+        # The parent is on a processor now, and torch spreads even Adam's square root over all: it waited 1.5 ms.
+        torch.set_num_threads(1)
+        session.finish()
+        torch.set_num_threads(threads)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import solution.invisible_trigger as reference
-from grader.audit import objective
+from grader.audit import audited_model, objective
 from grader.lab.data import batches, load_mnist
 from grader.lab.models import LeNet5
 from grader.lab.training import CleanSettings, clean_start
@@ -147,6 +147,14 @@ def test_the_chance_to_catch_bad_steps_is_as_computed() -> None:
             caught += any(rng.random() < seen for step in audited if step in bad)
         expected = chance(bad_in_blocks, block, seen)
         assert abs(caught / runs - expected) < 4 * (expected * (1 - expected) / runs) ** 0.5 + 1e-9
+
+
+def test_the_audited_model_is_the_model() -> None:
+    model = LeNet5()
+    audited = audited_model(model)
+    x = torch.rand(5, 1, 28, 28, dtype=torch.float64)
+    torch.testing.assert_close(audited(x), model.double()(x), rtol=1e-12, atol=1e-12)
+    assert all(p.is_contiguous() for p in audited.parameters())
 
 
 def test_a_liar_s_best_choice_is_to_spread() -> None:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from grader.calls import TensorArgument
 from grader.contract import INVISIBLE_TRIGGER, PARTS, max_score
 from grader.grading import Grading
 from grader.isolation import ROOT
@@ -145,6 +147,70 @@ def test_training_names_what_a_step_lacks(make: Make, spec: Spec, last: str, fin
     (outcome,) = unit_outcomes(folder, spec, checks=checks).values()
     assert (outcome.status, outcome.finding) == (Status.FAILED, finding)
     assert said in outcome.got
+
+
+@pytest.mark.parametrize(
+    ("last", "finding", "said"),
+    [
+        ("if calls == 3: raise OverflowError('too far')", "exception", "too far"),
+        (
+            "if calls == 6: raise OverflowError('too far')",
+            "exception",
+            "too far",
+        ),  # after the last answer but one
+        ("if calls == 3: delta.data[0, 0, 0, 0] += 1e-3", "delta_mismatch", "fault: 3)"),
+        (
+            "if calls == 6: delta.data[0, 0, 0, 0] -= delta.data[0, 0, 0, 0] + 1e-3",
+            "delta_mismatch",
+            "fault: 6)",
+        ),
+    ],
+)
+def test_training_names_what_a_delta_step_does(
+    make: Make, spec: Spec, last: str, finding: str, said: str
+) -> None:
+    part = spec.invisible_trigger
+    short = dataclasses.replace(part, attack=dataclasses.replace(part.attack, steps=6))
+    content = (
+        with_body("delta_step", "delta_optimizer.step(); delta.data.clamp_(-epsilon, epsilon)")
+        + f"    {last}\n"
+    )
+    # only in training: the single checks would find it first
+    content = content.replace("return loss.item()", "global calls; calls += len(x) > 100; return loss.item()")
+    folder = make(f"calls = 0\n{content}")
+    spec = dataclasses.replace(spec, invisible_trigger=short)
+    (outcome,) = unit_outcomes(folder, spec, checks=["invisible_trigger.outcome.asr"]).values()
+    assert (outcome.status, outcome.finding) == (Status.FAILED, finding)
+    assert said in outcome.got
+
+
+@pytest.mark.parametrize("isolation", ["auto", "none"])
+def test_what_is_left_of_a_stopped_training_falls_on_no_other_function(
+    make: Make, spec: Spec, isolation: str
+) -> None:
+    content = with_body("delta_step", "assert not stopped, 'late'; delta_optimizer.step()")
+    # only in training: the single checks would find it first
+    content = content.replace(
+        "return loss.item()", "return stopped.append(1) if len(x) > 100 else loss.item()"
+    )
+    folder = make(f"stopped = []\n{content}    delta.data.clamp_(-epsilon, epsilon)\n")
+    with Grading(folder, spec, isolation=isolation) as grading:
+        assert grading.outcome("invisible_trigger.outcome.asr").finding == "no_loss"
+        assert grading.outcome("invisible_trigger.attack_success_rate.returns_share").status is Status.PASSED
+
+
+def test_an_error_of_the_grader_s_meanwhile_leaves_no_question_unanswered(make: Make, spec: Spec) -> None:
+    with Grading(make(SOLUTION), spec) as grading:
+        student = grading.student(INVISIBLE_TRIGGER.name)
+        rate = ("attack_success_rate", TensorArgument(np.array([0, 1])), TensorArgument(np.array([0, 0])), 1)
+        student.call(*rate)
+        with pytest.raises(MemoryError):
+            student._ask("call", {"function": "x"}, [], seconds=1, blame=None, meanwhile=_fail)
+        assert student.call(*rate).number() == 0.5
+
+
+def _fail() -> None:
+    raise MemoryError
 
 
 def test_a_crash_in_one_function_leaves_the_others_their_points(make: Make, spec: Spec) -> None:

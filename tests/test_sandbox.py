@@ -118,6 +118,7 @@ def thread():
     return out[0]
 def spin():
     while True: pass
+def nap(): time.sleep(0.6)
 def ignore_and_sleep():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(3600)
@@ -223,9 +224,18 @@ def look():
         child.ask("load", {"filename": "/submission/x.py", "functions": {}},
                   [np.frombuffer(SOURCE.encode(), np.uint8)], seconds=10)  # fmt: skip
     assert (
-        found == "['__init__.py', 'lab', 'lockdown.py', 'nursery.py', 'optimizers.py', 'shared_memory.py', "
+        found
+        == "['__init__.py', 'lab', 'lockdown.py', 'nursery.py', 'optimizers.py', 'processors.py', 'shared_memory.py', "
         "'wire.py', 'worker.py']"
     )
+
+
+def test_the_parent_works_meanwhile_and_on_its_own_time(child: ChildServer) -> None:
+    question = {"function": "nap", "arguments": []}
+    began = time.monotonic()
+    answer = child.ask("call", question, seconds=1.0, meanwhile=lambda: time.sleep(1.2))
+    assert answer.kind == "returned"
+    assert time.monotonic() - began < 1.6  # not one after the other
 
 
 def test_the_environment_is_empty(child: ChildServer) -> None:

@@ -86,6 +86,7 @@ class WarmParent:
                 # set before torch is imported; a terminal's Ctrl-C is for the process that asks
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}, start_new_session=True,
             )  # fmt: skip
+        self.slots = slots
         self._asking = threading.Lock()
         self._is_ready = False
         self._busy: set[int] = set()
@@ -140,26 +141,32 @@ class WarmParent:
 
 _lock = threading.Lock()
 _current: WarmParent | None = None
+_wanted = (1, True)
 
 
-def start_early(slots: int = 1, *, pictures: bool = True) -> WarmParent | None:
+def start_early(slots: int | None = None, *, pictures: bool | None = None) -> WarmParent | None:
     """This process's warm parent: started at the first need, and again when it has died; None where there is none.
 
     Called before there is work, it lets the warm parent import while the caller does other things.
+
+    Args:
+        slots, pictures: see ``WarmParent``; None: as asked for last, so that a dead one's successor is like it.
     """
-    global _current
+    global _current, _wanted
     if sys.platform != "linux":
         return None
     with _lock:
+        _wanted = (slots or _wanted[0], _wanted[1] if pictures is None else pictures)
         if _current is None or not _current.is_alive:
-            _current = WarmParent(slots, pictures=pictures)
+            _current = WarmParent(_wanted[0], pictures=_wanted[1])
         return _current
 
 
 def stop() -> None:
     """End this process's warm parent, and with it every grade that is running."""
-    global _current
+    global _current, _wanted
     with _lock:
+        _wanted = (1, True)
         if _current is not None:
             _current.close()
             _current = None

@@ -122,9 +122,8 @@ def solve(
         return value.item(), gradient.flatten().numpy()
 
     options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "gtol": 1e-7, "ftol": 1e-10}
-    with threadpool_limits(
-        1, user_api="blas"
-    ):  # SciPy's threads would fight torch's for the processors: 8 x slower
+    # SciPy's threads would fight torch's for the processors: 8 x slower
+    with threadpool_limits(1, user_api="blas"):
         found = minimize(loss, np.zeros(math.prod(shape)), method="L-BFGS-B", jac=True, options=options)
     return torch.from_numpy(found.x).view(shape).float()
 

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
@@ -72,8 +72,15 @@ class AttackSettings:
     delta_learning_rate: float = 2e-2
 
 
+Batch = tuple[Tensor, Tensor]  # x (N, C, H, W), y (N,)
+
+
 class Stepper(Protocol):
     """Whatever runs the student's two step functions: this process, or the sandbox's child."""
+
+    def ahead(self, upcoming: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches, each made while the step before is computed elsewhere, if it is."""
+        ...
 
     @property
     def delta(self) -> Tensor:
@@ -126,6 +133,9 @@ class LocalStepper:
         self._epsilon = epsilon
         self._delta = torch.zeros(1, *shape, device=device, requires_grad=True)
         self._optimizer = torch.optim.Adam([self._delta], lr=learning_rate)
+
+    def ahead(self, upcoming: Iterator[Batch]) -> Iterator[Batch]:
+        return upcoming
 
     @property
     def delta(self) -> Tensor:
@@ -193,7 +203,9 @@ def train_backdoor(
     history = History()
     snapshot_steps = {settings.steps * k // SNAPSHOTS for k in range(1, SNAPSHOTS + 1)}
 
-    for step, (x, y) in enumerate(batches(train, settings.batch_size, generator, settings.steps), start=1):
+    train_batches = stepper.ahead(batches(train, settings.batch_size, generator, settings.steps))
+
+    for step, (x, y) in enumerate(train_batches, start=1):
         loss = stepper.poison_step(model, x, y)  # leaves the gradients of theta and of delta
         model_optimizer.step()
         stepper.delta_step()  # delta's optimiser and the projection

@@ -24,6 +24,7 @@ from grader.lab.models import LeNet5
 from grader.lab.training import History, clean_start, held_out_snapshot, hold_out, train_backdoor
 from grader.parts.invisible_trigger_steps import ChildStepper, is_bounded
 from grader.parts.run import CheckFunction, PartRun
+from grader.processors import beside_a_child
 
 SHOWN = 500
 """Test images on which PSNR and SSIM are averaged (SSIM is slow)."""
@@ -101,11 +102,15 @@ def _attack(run: PartRun) -> Attack:
     stepper = ChildStepper(run)
     train, held_out = hold_out(data.train)
     started = time.perf_counter()
-    history = train_backdoor(
-        model, stepper, train, spec.attack, generator,
-        progress=lambda done, total, _: report("training", done, total),
-        snapshot=held_out_snapshot(held_out.as_float(), spec.target),
-    )  # fmt: skip
+    try:
+        with beside_a_child(run.spec.threads.child, own=run.spec.threads.parent):
+            history = train_backdoor(
+                model, stepper, train, spec.attack, generator,
+                progress=lambda done, total, _: report("training", done, total),
+                snapshot=held_out_snapshot(held_out.as_float(), spec.target),
+            )  # fmt: skip
+    finally:
+        run.student.close()  # 200 MiB that the evaluation can do without; a later question starts a fresh child
     run.metrics["training_seconds"] = time.perf_counter() - started
     run.metrics["audited_steps"] = stepper.audited
     run.metrics["largest_audit_error"] = stepper.largest_error
@@ -115,7 +120,7 @@ def _attack(run: PartRun) -> Attack:
 def _evaluate(run: PartRun, model: LeNet5, stepper: ChildStepper, history: History, test: Images) -> Attack:
     delta = stepper.delta.clone()
     spec = run.spec.invisible_trigger
-    # the child is idle now: both cores for the parent
+    # the child is gone: both cores for the parent
     torch.set_num_threads(max(run.spec.threads.parent, run.spec.threads.child))
     predictions = predict(model, test.x)
     triggered_predictions = predict(model, test.x, trigger=lambda x: (x + delta).clamp(0, 1))

@@ -18,6 +18,7 @@ from grader.lab.training import clean_start, hold_out, train_backdoor
 from grader.parts.invisible_trigger_attack import Data, load_data
 from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.parts.run import PartRun
+from grader.processors import beside_a_child
 from grader.spec import Spec
 
 MAY_DISAGREE = 0.05
@@ -63,10 +64,11 @@ def run_entry(run: PartRun) -> Reached:
     stepper = ChildStepper(run, may_disagree=MAY_DISAGREE)
     train, _ = hold_out(data.train)
     report = run.progress or (lambda what, done, total: None)
-    train_backdoor(
-        model, stepper, train, spec.attack, torch.Generator().manual_seed(run.spec.seed),
-        progress=lambda done, total, _: report("challenge", done, total),
-    )  # fmt: skip
+    with beside_a_child(run.spec.threads.child, own=run.spec.threads.parent):
+        train_backdoor(
+            model, stepper, train, spec.attack, torch.Generator().manual_seed(run.spec.seed),
+            progress=lambda done, total, _: report("challenge", done, total),
+        )  # fmt: skip
     torch.set_num_threads(max(run.spec.threads.parent, run.spec.threads.child))
     delta, test = stepper.delta, data.test
     acc = accuracy(predict(model, test.x), test.y)

@@ -1,7 +1,8 @@
 """The steps of part 1's training: asks the child for each, and checks what it says. What comes back is a claim:
 
 - delta is replayed on a shadow copy of its optimiser; the shadow is what ACC and ASR are measured with, and another
-  delta than the child's is a mismatch;
+  delta than the child's is a mismatch. The child makes its own ``delta_step`` while the parent goes on with the
+  gradients, and the parent replays and compares it while the child computes the next step;
 - the gradients of randomly chosen steps are audited by finite differences (``grader/audit.py``). That takes time, which
   the child could notice and lie for the rest of the block, so the question is asked when the block is over. It is
   answered beside the next block, by a thread that takes a processor only where nobody else wants it; before the next
@@ -10,13 +11,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -25,16 +22,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from grader import processors
 from grader.audit import Verdict, audited_model, check_delta_gradient, check_gradients
 from grader.calls import MALFORMED, Finding, Returned, decode_result
 from grader.lab.adam import Adam
 from grader.lab.models import LeNet5
+from grader.lab.training import Batch
 from grader.parts.run import PartRun
 
 FLOAT32_ROUNDING = 1e-6
 """Tolerance of the epsilon bound, in pixel units: clamping to float32(epsilon) may exceed epsilon by 4e-9 at 1."""
 LARGEST = 1e15
 """Limit of a step's numbers: a squared gradient must still be finite in Adam."""
+DELTA_SHAPE = (1, 1, 28, 28)
+"""Of the trigger for MNIST: (1, C, H, W)."""
 SHADOW_TOLERANCE = 1e-6
 """Largest accepted difference of the child's delta from the shadow's, in pixel units."""
 
@@ -44,16 +45,35 @@ class MachineTooBusy(Exception):
 
 
 @dataclass(frozen=True)
-class _Step:
-    """A step as it was, to be audited later: the point, the batch, and the gradients that came back."""
+class _Claim:
+    """A step as it was asked for, the gradients that came back, and the delta at which they are said to be taken."""
 
     number: int
     parameters: Tensor
-    delta: Tensor
     x: Tensor
     y: Tensor
     gradient: Tensor
     delta_gradient: Tensor
+    delta: np.ndarray
+
+
+class _Prefetched(Iterator[Batch]):
+    """Batches of which the next can be made before it is asked for."""
+
+    def __init__(self, source: Iterator[Batch]) -> None:
+        self._source = source
+        self._made: Batch | None = None
+
+    def make(self) -> None:
+        if self._made is None:
+            self._made = next(self._source, None)
+
+    def __next__(self) -> Batch:
+        self.make()
+        batch, self._made = self._made, None
+        if batch is None:
+            raise StopIteration
+        return batch
 
 
 class ChildStepper:
@@ -69,8 +89,10 @@ class ChildStepper:
         self._run = run
         self._spec = run.spec.invisible_trigger
         self._deadline = time.monotonic() + run.spec.limits.run_seconds
+        self._processors = processors.available()
+        self._upcoming = _Prefetched(iter(()))
         self._rng = np.random.default_rng(secrets.randbits(128))  # which steps are audited must not be known
-        start = torch.zeros(1, 1, 28, 28) if start is None else start.detach().clone()
+        start = torch.zeros(DELTA_SHAPE) if start is None else start.detach().clone()
         self._shadow = start.requires_grad_()
         settings: dict[str, Any] = {"lr": self._spec.attack.delta_learning_rate}
         self._shadow_optimizer = Adam([self._shadow], **settings)
@@ -82,7 +104,8 @@ class ChildStepper:
         self._disagreed = 0
         self._may_disagree = int(may_disagree * self._spec.audit_share * self._spec.attack.steps)
         self._audit_at = 0
-        self._chosen: _Step | None = None
+        self._unsettled: _Claim | None = None
+        self._chosen: tuple[_Claim, Tensor] | None = None
         self._asked: tuple[int, Future[tuple[Verdict, Verdict]]] | None = None
         self.largest_error = 0.0
         body = {"model": "lenet5", "sizes": {}, "target": self._spec.target, "epsilon": self._spec.epsilon,
@@ -91,6 +114,7 @@ class ChildStepper:
 
     @property
     def delta(self) -> Tensor:
+        self._settle()
         return self._shadow.detach()
 
     @property
@@ -98,28 +122,64 @@ class ChildStepper:
         """The delta that the child returned last."""
         return torch.from_numpy(self._returned_delta.copy())
 
+    def ahead(self, upcoming: Iterator[Batch]) -> Iterator[Batch]:
+        self._upcoming = _Prefetched(upcoming)
+        return self._upcoming
+
     def poison_step(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
         if time.monotonic() > self._deadline:
             self._too_slow()
-        self.step += 1
         parameters = list(model.parameters())
         flat = torch.cat([p.detach().reshape(-1) for p in parameters])
-        answer = self._run.student.attack_step(flat.numpy(), x.contiguous().numpy(), y.numpy())
-        loss, gradient, delta_gradient, self._returned_delta = read_step(
-            answer.body, answer.arrays, len(flat)
+
+        def meanwhile() -> None:
+            self._settle()
+            self._upcoming.make()
+
+        answer = self._run.student.attack_step(
+            flat.numpy(), x.contiguous().numpy(), y.numpy(), meanwhile=meanwhile
         )
+        self.step += 1
+        loss, gradient, delta_gradient, delta = read_step(answer.body, answer.arrays, len(flat))
         self._set_gradients(parameters, gradient)
-        self._shadow.grad = delta_gradient
-        # remembered in every step, so that a chosen one takes no longer than another; nothing writes into a gradient
-        step = _Step(self.step, flat, self._shadow.detach().clone(), x, y, gradient, delta_gradient)
-        if self._is_audited():
-            self._chosen = step
-        if self._chosen is not None and self._ends_block():
-            self._begin_audit(self._chosen)
-            self._chosen = None
-        if self.step == self._spec.attack.steps:
-            self._end_audit()
+        self._returned_delta = delta
+        self._unsettled = _Claim(self.step, flat, x, y, gradient, delta_gradient, delta)
         return loss
+
+    def delta_step(self) -> None:
+        """The child makes its step by itself, and the shadow's waits until the child works again; but for the last."""
+        if self.step < self._spec.attack.steps:
+            return
+        self._settle()
+        self._end_audit()
+        self._returned_delta = read_delta(self._run.student.attack_delta().arrays)
+        # No later step builds on the last delta; whether it is in the ball is the bound's own question.
+        if not self._is_shadow(self._returned_delta):
+            finding = self._mismatch("delta_mismatch", self.step)
+            if is_bounded(self.child_delta, self._spec.epsilon):
+                raise finding
+
+    def _settle(self) -> None:
+        """What is left to do with the last answer: compare its delta, see to the audits, repeat its delta_step."""
+        claim, self._unsettled = self._unsettled, None
+        if claim is None:
+            return
+        if not self._is_shadow(claim.delta):  # the step before left it
+            raise self._mismatch("delta_mismatch", max(1, claim.number - 1))
+        # remembered in every step, so that a chosen one takes no longer than another; nothing writes into a gradient
+        point = (claim, self._shadow.detach().clone())
+        if self._is_audited():
+            self._chosen = point
+        if self._chosen is not None and self._ends_block():
+            self._begin_audit(*self._chosen)
+            self._chosen = None
+        self._shadow.grad = claim.delta_gradient
+        self._shadow_optimizer.step()
+        with torch.no_grad():
+            self._shadow.clamp_(-self._spec.epsilon, self._spec.epsilon)
+
+    def _is_shadow(self, delta: np.ndarray) -> bool:
+        return bool(np.abs(self._shadow.detach().numpy() - delta).max() <= SHADOW_TOLERANCE)
 
     def _set_gradients(self, parameters: Sequence[nn.Parameter], gradient: Tensor) -> None:
         """Leave the flat gradient in ``p.grad``: views of one tensor, made once, so that a step copies once."""
@@ -143,17 +203,6 @@ class ChildStepper:
             )
         raise Finding("timeout", seconds=limit)
 
-    def delta_step(self) -> None:
-        self._shadow_optimizer.step()
-        with torch.no_grad():
-            self._shadow.clamp_(-self._spec.epsilon, self._spec.epsilon)
-        difference = np.abs(self._shadow.detach().numpy() - self._returned_delta).max()
-        if not bool(difference <= SHADOW_TOLERANCE):
-            finding = self._mismatch("delta_mismatch", self.step)
-            # No later step builds on the last delta; whether it is in the ball is the bound's own question.
-            if self.step < self._spec.attack.steps or is_bounded(self.child_delta, self._spec.epsilon):
-                raise finding
-
     def _block(self) -> int:
         return round(1 / self._spec.audit_share)
 
@@ -169,11 +218,11 @@ class ChildStepper:
     def _ends_block(self) -> bool:
         return self.step % self._block() == 0 or self.step == self._spec.attack.steps
 
-    def _begin_audit(self, step: _Step) -> None:
+    def _begin_audit(self, claim: _Claim, delta: Tensor) -> None:
         self._end_audit()  # one at a time: they share the float64 model
         self.audited += 1
         rng = np.random.default_rng(self._rng.integers(2**63))  # a generator belongs to one thread
-        self._asked = (step.number, _beside(lambda: self._check(step, rng)))
+        self._asked = (claim.number, _beside(lambda: self._check(claim, delta, rng), self._processors))
 
     def _end_audit(self) -> None:
         """Wait for the verdicts of the audit that was begun last, and act on them."""
@@ -188,24 +237,24 @@ class ChildStepper:
             if self._disagreed > self._may_disagree:
                 raise self._mismatch("audit_mismatch", number)
 
-    def _check(self, step: _Step, rng: np.random.Generator) -> tuple[Verdict, Verdict]:
+    def _check(self, claim: _Claim, delta: Tensor, rng: np.random.Generator) -> tuple[Verdict, Verdict]:
         """The model's gradients and delta's: who lies in one of them is asked about that one, too."""
         sizes = [p.numel() for p in self._double.parameters()]
         gradients = {}
         with torch.no_grad():
             pieces = zip(
                 self._double.named_parameters(),
-                step.parameters.split(sizes),
-                step.gradient.split(sizes),
+                claim.parameters.split(sizes),
+                claim.gradient.split(sizes),
                 strict=True,
             )
             for (name, mine), values, gradient in pieces:
                 mine.copy_(values.view(mine.shape))
                 gradients[name] = gradient.view(mine.shape)
-        point = (self._double, step.delta.double(), (step.x.double(), step.y), self._spec.target)
+        point = (self._double, delta.double(), (claim.x.double(), claim.y), self._spec.target)
         return (
             check_gradients(*point, gradients=gradients, rng=rng),
-            check_delta_gradient(*point, gradient=step.delta_gradient, rng=rng),
+            check_delta_gradient(*point, gradient=claim.delta_gradient, rng=rng),
         )
 
     def _mismatch(self, key: str, step: int) -> Finding:
@@ -217,19 +266,17 @@ class ChildStepper:
         return Finding(key, **values)
 
 
-def _beside(work: Callable[[], tuple[Verdict, Verdict]]) -> Future[tuple[Verdict, Verdict]]:
-    """Do this in a thread of the lowest priority; what it raises is raised by ``result()``."""
-    pool = ThreadPoolExecutor(1, initializer=_yield_to_others)
+def _beside(work: Callable[[], tuple[Verdict, Verdict]], on: set[int]) -> Future[tuple[Verdict, Verdict]]:
+    """Do this in a thread that gives way to all others, on these processors; what it raises, ``result()`` raises."""
+
+    def start() -> None:
+        processors.run_on(on)
+        processors.give_way()
+
+    pool = ThreadPoolExecutor(1, initializer=start)
     found = pool.submit(work)
     pool.shutdown(wait=False)
     return found
-
-
-def _yield_to_others() -> None:
-    """Give this thread the lowest priority, where a thread has one of its own."""
-    if sys.platform == "linux":  # elsewhere it would be the whole process's priority
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def is_bounded(delta: Tensor, epsilon: float) -> bool:
@@ -258,18 +305,28 @@ def read_step(
     if missing:
         raise Finding("no_gradient", names=", ".join(map(str, missing))[:200])
     loss = _read_loss(body, arrays)
-    forms = (("float32", (size,)), ("float32", (1, 1, 28, 28)), ("float32", (1, 1, 28, 28)))
-    if len(arrays) < len(forms):
+    shapes: tuple[tuple[int, ...], ...] = ((size,), DELTA_SHAPE, DELTA_SHAPE)
+    if len(arrays) < len(shapes):
         raise Finding("protocol", message="a step has three arrays")
-    for array, (dtype, shape) in zip(arrays, forms, strict=False):
-        if array.dtype.name != dtype:
-            raise Finding("wrong_dtype", expected=dtype, found=array.dtype.name)
-        if array.shape != shape:
-            raise Finding("wrong_shape", expected=str(shape), found=str(array.shape))
-        if not _is_reasonable(array):
-            raise Finding("not_finite", count=int((~(np.abs(array) < LARGEST)).sum()))
-    gradient, delta_gradient, delta = arrays[: len(forms)]
+    gradient, delta_gradient, delta = (_checked(a, s) for a, s in zip(arrays, shapes, strict=False))
     return loss, torch.from_numpy(gradient), torch.from_numpy(delta_gradient), delta
+
+
+def read_delta(arrays: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The delta that the child has after the last step, after its form was checked."""
+    if len(arrays) != 1:
+        raise Finding("protocol", message="delta is one array")
+    return _checked(arrays[0], DELTA_SHAPE)
+
+
+def _checked(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if array.dtype.name != "float32":
+        raise Finding("wrong_dtype", expected="float32", found=array.dtype.name)
+    if array.shape != shape:
+        raise Finding("wrong_shape", expected=str(shape), found=str(array.shape))
+    if not _is_reasonable(array):
+        raise Finding("not_finite", count=int((~(np.abs(array) < LARGEST)).sum()))
+    return array
 
 
 def _read_loss(body: Mapping[str, Any], arrays: tuple[np.ndarray, ...]) -> float:

@@ -103,12 +103,28 @@ def test_the_wall_limit_ends_a_grade_and_is_told_apart(settings, tmp_path):
 def test_a_warm_parent_that_is_killed_is_replaced(settings, tmp_path):
     parent = warm.start_early()
     assert parent is not None
-    timer = threading.Timer(2.5, os.kill, (parent.pid, signal.SIGKILL))
+    run(settings, "x = (", tmp_path)  # it has started now, however slow the machine is
+    timer = threading.Timer(1, os.kill, (parent.pid, signal.SIGKILL))
     timer.start()
     result = run(settings, SLEEPS_AT_IMPORT, tmp_path)
     timer.join()
     assert "the grading process died" in str(result.error)
     assert (run(settings, "x = (", tmp_path).report or {})["score"] == 0
+
+
+def test_its_successor_has_as_many_slots():
+    warm.stop()
+    first = warm.start_early(2, pictures=False)
+    assert first is not None
+    warm.start_early()
+    os.kill(first.pid, signal.SIGKILL)
+    while first.is_alive:
+        time.sleep(0.01)
+    second = warm.start_early()
+    assert second is not None
+    assert second is not first
+    assert second.slots == 2
+    warm.stop()
 
 
 def test_nothing_of_a_hidden_spec_is_in_the_result(settings, tmp_path):

@@ -45,6 +45,7 @@ from grader.lab.models import LeNet5
 from grader.lab.training import AttackSettings, LocalStepper, Stepper, clean_start, train_backdoor
 from grader.outcome import write_whole
 from grader.parts.invisible_trigger_steps import ChildStepper
+from grader.processors import beside_a_child
 from grader.spec import Spec, load_spec
 from tests.bench import class_batch, usual_course_code
 from tests.bench.memory import PeakPss
@@ -65,10 +66,10 @@ def local_stepper(spec: Spec) -> LocalStepper:
     )  # fmt: skip
 
 
-def bench_steps(runs: int, steps: int = 100) -> None:
-    """The step loop alone: sandboxed and audited, against one process with as many threads as the child has."""
+def bench_steps(runs: int) -> None:
+    """The whole loop: sandboxed and audited, against one process with as many threads as the child has."""
     spec = load_spec()
-    attack = dataclasses.replace(spec.invisible_trigger.attack, steps=steps)
+    attack = spec.invisible_trigger.attack
     train = load_mnist("train", grey_levels=True)
     start = clean_start(spec.invisible_trigger.clean, spec.invisible_trigger.clean_seed, train)
     sandboxed: list[float] = []
@@ -83,11 +84,12 @@ def bench_steps(runs: int, steps: int = 100) -> None:
                 grading.outcome(INVISIBLE_TRIGGER.checks[0].id)  # the child is up and has the file
                 torch.set_num_threads(spec.threads.parent)
                 stepper = ChildStepper(grading._runs["invisible_trigger"])
-                times.append(_time_loop(copy.deepcopy(start), stepper, attack, train, run))
+                with beside_a_child(spec.threads.child, own=spec.threads.parent):
+                    times.append(_time_loop(copy.deepcopy(start), stepper, attack, train, run))
         torch.set_num_threads(spec.threads.child)
         local.append(_time_loop(copy.deepcopy(start), local_stepper(spec), attack, train, run))
     sandboxed, unaudited, local = sandboxed[1:], unaudited[1:], local[1:]  # the first of each warms up
-    print(f"{steps} steps of the attack, batch {attack.batch_size}:")
+    print(f"{attack.steps} steps of the attack, batch {attack.batch_size}:")
     print(f"  in one process              {summary(local)}")
     for name, times in (
         ("through the sandbox, audited", sandboxed),

@@ -18,7 +18,7 @@ from grader.contract import PARTS, Check
 from grader.grading import Grading
 from grader.outcome import Outcome, Status
 from grader.parts.invisible_trigger_steps import read_step
-from grader.sandbox import LocalServer, Usage
+from grader.sandbox import LocalServer, Meanwhile, Usage, nothing
 from grader.spec import Spec, load_spec
 from grader.wire import Frame, WireError, decode, encode, sizes
 from tests.fuzz.frames import odd_value
@@ -38,9 +38,15 @@ class LyingServer:
         self._rng = rng
 
     def ask(
-        self, kind: str, body: dict[str, Any], arrays: Sequence[np.ndarray] = (), *, seconds: float
+        self,
+        kind: str,
+        body: dict[str, Any],
+        arrays: Sequence[np.ndarray] = (),
+        *,
+        seconds: float,
+        meanwhile: Meanwhile = nothing,
     ) -> Frame:
-        answer = self._honest.ask(kind, body, arrays, seconds=seconds)
+        answer = self._honest.ask(kind, body, arrays, seconds=seconds, meanwhile=meanwhile)
         if kind in ("load", "begin") and self._rng.random() < 0.7:
             return answer
         for _ in range(20):
