@@ -1,6 +1,8 @@
 """The audit: honest gradients pass it at every step, dishonest ones are seen, and nothing is left changed."""
 
+import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import torch
 
 import solution.invisible_trigger as reference
 from grader.audit import audited_model, objective
+from grader.grading import Grading
+from grader.isolation import ROOT
 from grader.lab.data import batches, load_mnist
 from grader.lab.models import LeNet5
 from grader.lab.training import CleanSettings, clean_start
@@ -147,6 +151,33 @@ def test_the_chance_to_catch_bad_steps_is_as_computed() -> None:
             caught += any(rng.random() < seen for step in audited if step in bad)
         expected = chance(bad_in_blocks, block, seen)
         assert abs(caught / runs - expected) < 4 * (expected * (1 - expected) / runs) ** 0.5 + 1e-9
+
+
+def audited(folder: Path, steps: int, share: float) -> tuple[str | None, float | None]:
+    """The finding of a training of so many steps, and how many of them were audited."""
+    spec = load_spec()
+    part = spec.invisible_trigger
+    attack = dataclasses.replace(part.attack, steps=steps)
+    part = dataclasses.replace(part, attack=attack, audit_share=share)
+    short = dataclasses.replace(spec, invisible_trigger=part)
+    with Grading(folder, short, isolation="none") as grading:
+        finding = grading.outcome("invisible_trigger.outcome.asr").finding
+        return finding, grading._runs["invisible_trigger"].metrics.get("audited_steps")
+
+
+def test_each_block_is_audited_once_the_last_one_too() -> None:
+    assert audited(ROOT / "solution", steps=6, share=0.5)[1] == 3
+
+
+@pytest.mark.parametrize("step", [1, 4, 5])
+def test_a_lie_in_a_single_step_is_seen_if_that_is_audited(step: int, tmp_path: Path) -> None:
+    honest = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
+    # only in training: the single checks would find it first
+    count = "training = len(x) > 100; steps.append(training)"
+    lie = f"[*model.parameters()][-1].grad[0] += 1.0 * (training and sum(steps) == {step})"
+    content = honest.replace("return loss.item()", f"{count}; {lie}; return loss.item()")
+    (tmp_path / "invisible_trigger.py").write_text(f"steps = []\n{content}", encoding="utf-8")
+    assert audited(tmp_path, steps=5, share=1.0)[0] == "audit_mismatch"
 
 
 def test_the_audited_model_is_the_model() -> None:
