@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from grader.experiments.common import ExperimentProblem, StepProgress, guarded, steps
 from grader.experiments.tables import Row, markdown, read_rows, spread, write_rows
+from grader.processors import beside_a_child
 
 if TYPE_CHECKING:
     from grader.lab.data import Images
@@ -205,7 +206,8 @@ def _joint(
             run = PartRun(spec, grading.student(INVISIBLE_TRIGGER.name), 0)
             try:
                 stepper = ChildStepper(run, start=delta.clamp(-own.epsilon, own.epsilon))
-                train_backdoor(model, stepper, train, own.attack, generator, progress=progress)
+                with beside_a_child(spec.threads.child, own=spec.threads.parent):
+                    train_backdoor(model, stepper, train, own.attack, generator, progress=progress)
             except Finding as finding:
                 raise ExperimentProblem(f"the submission's attack does not run: {finding.key}") from finding
             delta = stepper.delta.clone()
