@@ -31,7 +31,7 @@ DELTA_TOLERANCE = 0.03
 has ties, and every winner of a tie gives a right gradient, so this one is looser."""
 _STEP = 1e-7
 _DELTA = "delta"  # its name beside the parameters'
-_NEAR_POINTS, _SPREAD = 12, 5.0
+_NEAR_POINTS, _SPREAD = 24, 5.0
 _TINY = 1e-30  # no division by zero where all gradients are zero
 _CHUNK = 32
 """Images a forward pass: in float64 they are quicker in small portions, which stay in the processor's cache."""
@@ -227,8 +227,12 @@ class _Point:
 
 
 def _noise(values: Tensor, rng: np.random.Generator) -> Tensor:
-    """Float32's rounding, and some more: about 1e-6 of each value."""
-    return values.detach() * torch.from_numpy(rng.normal(0, 1e-6, tuple(values.shape)))
+    """Float32's rounding, and much more: about 1e-5 of each value.
+
+    With 1e-6, all points fell on the other side of a kink than float32 in 1 of 24,000 honest gradients of six images;
+    so in none of 48,000 (``python -m tests.false_alarms``).
+    """
+    return values.detach() * torch.from_numpy(rng.normal(0, 1e-5, tuple(values.shape)))
 
 
 def _directions(gradients: Mapping[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:

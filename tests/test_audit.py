@@ -18,6 +18,7 @@ from grader.lab.training import CleanSettings, clean_start
 from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.spec import load_spec
 from tests.audit_power import Moment, chance, lies, spread
+from tests.false_alarms import verdicts
 
 EPSILON, TARGET = 8 / 255, 3
 
@@ -178,6 +179,11 @@ def test_a_lie_in_a_single_step_is_seen_if_that_is_audited(step: int, tmp_path: 
     content = honest.replace("return loss.item()", f"{count}; {lie}; return loss.item()")
     (tmp_path / "invisible_trigger.py").write_text(f"steps = []\n{content}", encoding="utf-8")
     assert audited(tmp_path, steps=5, share=1.0)[0] == "audit_mismatch"
+
+
+@pytest.mark.parametrize("seed", [*range(20), 2334])  # in the last one float32 takes the other side of a kink
+def test_honest_gradients_of_a_few_images_pass(seed: int) -> None:
+    assert all(verdict.agrees for verdict in verdicts(seed))
 
 
 def test_the_audited_model_is_the_model() -> None:

@@ -1,6 +1,7 @@
 """Whatever a student hands in: the right status, a message that names the cause, and no traceback of ours."""
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from grader.contract import INVISIBLE_TRIGGER, PARTS, max_score
 from grader.grading import Grading
 from grader.isolation import ROOT
 from grader.outcome import Outcome, Reason, Report, Status
+from grader.parts.invisible_trigger import _telling_problem
 from grader.spec import Spec, load_spec
 
 SOLUTION = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
@@ -209,6 +211,13 @@ def test_an_error_of_the_grader_s_meanwhile_leaves_no_question_unanswered(make: 
 
 def _fail() -> None:
     raise MemoryError
+
+
+def test_no_two_of_the_usual_mistakes_give_the_same_loss() -> None:
+    for seed in range(200):
+        problem, wrong = _telling_problem(np.random.default_rng(seed), target=7)
+        losses = [problem.solve(7).loss, *map(float, wrong.values())]
+        assert all(abs(a - b) > 1e-2 * abs(a) for a, b in itertools.combinations(losses, 2))
 
 
 def test_a_crash_in_one_function_leaves_the_others_their_points(make: Make, spec: Spec) -> None:

@@ -8,6 +8,7 @@ the spec's own where honouring another one is not the question.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -150,18 +151,29 @@ def _delta_gradient(done: Returned) -> np.ndarray:
     return gradient
 
 
+def _telling_problem(rng: np.random.Generator, target: int) -> tuple[LinearProblem, dict[str, np.ndarray]]:
+    """A problem with the losses of the usual mistakes in it, no two of them alike: where the two terms happen to be
+    equal, one alone is their mean.
+    """
+    while True:
+        problem = LinearProblem.draw(rng, target)
+        # a negated loss still has the right gradients' names; only the terms are told apart here
+        wrong = {
+            k: v
+            for k, v in _mistakes(problem, target, "loss").items()
+            if k not in ("wrong_sign", "clean_term_twice")
+        }
+        losses = sorted([problem.solve(target).loss, *map(float, wrong.values())])
+        if all(b > 1.02 * a for a, b in itertools.pairwise(losses)):
+            return problem, wrong
+
+
 @_check
 def poison_step__returns_loss(run: PartRun, rng: np.random.Generator) -> Values:
     target = run.spec.invisible_trigger.target
-    problem = LinearProblem.draw(rng, target)
+    problem, wrong = _telling_problem(rng, target)
     found = _poison_step(run, problem, target).number(tensor_finding="returned_tensor")
     expected = problem.solve(target).loss
-    # a negated loss still has the right gradients' names; only the terms are told apart here
-    wrong = {
-        k: v
-        for k, v in _mistakes(problem, target, "loss").items()
-        if k not in ("wrong_sign", "clean_term_twice")
-    }
     require_close(np.asarray(found), np.asarray(expected), wrong, expected=expected, found=found)
     return None
 
