@@ -229,8 +229,8 @@ class _Point:
 def _noise(values: Tensor, rng: np.random.Generator) -> Tensor:
     """Float32's rounding, and more: about 3e-6 of each value.
 
-    With 1e-6, all points fell on the other side of a kink than float32 in 1 of 24,000 honest gradients of six images;
-    so in none of 24,000 (``python -m tests.false_alarms``).
+    Half as many points, moved by 1e-6, were all on the other side of a kink than float32 in 1 of 24,000 honest
+    gradients of six images; these were in none of 24,000 (``python -m tests.false_alarms``).
     """
     return values.detach() * torch.from_numpy(rng.normal(0, 3e-6, tuple(values.shape)))
 

@@ -232,6 +232,7 @@ def promises(isolation: Isolation) -> dict[str, bool]:
     from grader.lockdown import Limits
     from grader.sandbox import ChildFailure, ChildServer
     from grader.spec import load_spec
+    from grader.wire import Frame
 
     limits = load_spec().limits
     source = PROBE.format(
@@ -248,11 +249,14 @@ def promises(isolation: Isolation) -> dict[str, bool]:
     del os.environ[_VARIABLE]
     kept = {}
     try:
-        child.ask("load", {"filename": "/probe.py", "functions": {}}, [np.frombuffer(source.encode(), np.uint8)],
-                  seconds=limits.load_seconds)  # fmt: skip
+        content = np.frombuffer(source.encode(), np.uint8)
+        probe = Frame("load", {"filename": "/probe.py", "functions": {}}, (content,))
+        child.ask(probe, seconds=limits.load_seconds)
         for name in PROMISES:
             if name != "is_stopped":
-                answer = child.ask("call", {"function": name, "arguments": []}, seconds=limits.call_seconds)
+                answer = child.ask(
+                    Frame("call", {"function": name, "arguments": []}), seconds=limits.call_seconds
+                )
                 kept[name] = answer.kind == "returned" and answer.body["result"].get("value") is True
     except ChildFailure as failure:
         raise SandboxError(f"a program in there gave no answer: {failure.finding}") from failure
@@ -272,9 +276,10 @@ def _places_to_find() -> list[str]:
 def _is_stopped(child: ChildServer) -> bool:
     """It sleeps for minutes; the wall limit must end the question, and closing must end the process."""
     from grader.sandbox import ChildFailure
+    from grader.wire import Frame
 
     try:
-        child.ask("call", {"function": "is_stopped", "arguments": []}, seconds=0.3)
+        child.ask(Frame("call", {"function": "is_stopped", "arguments": []}), seconds=0.3)
     except ChildFailure as failure:
         return failure.finding == "timeout"
     finally:

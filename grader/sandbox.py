@@ -78,15 +78,7 @@ class StepServer(Protocol):
         """What the student's code printed so far (the beginning of it)."""
         ...
 
-    def ask(
-        self,
-        kind: str,
-        body: dict[str, Any],
-        arrays: Sequence[np.ndarray] = (),
-        *,
-        seconds: float,
-        meanwhile: Meanwhile = nothing,
-    ) -> Frame:
+    def ask(self, question: Frame, *, seconds: float, meanwhile: Meanwhile = nothing) -> Frame:
         """Send a question and return its answer.
 
         Args:
@@ -266,21 +258,13 @@ class ChildServer:
     def output(self) -> str:
         return self._output.decode("utf-8", errors="replace")
 
-    def ask(
-        self,
-        kind: str,
-        body: dict[str, Any],
-        arrays: Sequence[np.ndarray] = (),
-        *,
-        seconds: float,
-        meanwhile: Meanwhile = nothing,
-    ) -> Frame:
+    def ask(self, question: Frame, *, seconds: float, meanwhile: Meanwhile = nothing) -> Frame:
         channel = self._channel or self._start()
         began = time.monotonic()
         deadline = began + seconds
         nonce = secrets.token_hex(8)
         try:
-            channel.send(Frame(kind, body, tuple(arrays), nonce), deadline)
+            channel.send(replace(question, nonce=nonce), deadline)
             took = _seconds_of(meanwhile)
             began, deadline = began + took, deadline + took
             answer = channel.receive(deadline)
@@ -368,22 +352,18 @@ class LocalServer:
 
         self._session = Session(device)
 
-    def ask(
-        self,
-        kind: str,
-        body: dict[str, Any],
-        arrays: Sequence[np.ndarray] = (),
-        *,
-        seconds: float,
-        meanwhile: Meanwhile = nothing,
-    ) -> Frame:
+    def ask(self, question: Frame, *, seconds: float, meanwhile: Meanwhile = nothing) -> Frame:
         meanwhile()
         # Copies, as a pipe would make them: what the student's code writes into must not be the parent's own.
-        answer = self._session.handle(Frame(kind, body, tuple(np.array(a) for a in arrays)))
-        return replace(answer, arrays=tuple(np.array(a) for a in answer.arrays))
+        answer = self._session.handle(_copied(question))
+        return _copied(answer)
 
     def usage(self) -> Usage | None:
         return None
 
     def close(self) -> None:
         pass
+
+
+def _copied(frame: Frame) -> Frame:
+    return replace(frame, arrays=tuple(np.array(a) for a in frame.arrays))

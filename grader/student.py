@@ -164,7 +164,7 @@ class StudentModule:
     ) -> Frame:
         assert self._server is not None
         try:
-            answer = self._server.ask(kind, body, arrays, seconds=seconds, meanwhile=meanwhile)
+            answer = self._server.ask(Frame(kind, body, tuple(arrays)), seconds=seconds, meanwhile=meanwhile)
         except ChildFailure as failure:
             # The child cannot be trusted to go on. The next function gets a fresh one, this one is not called again.
             self.close()
@@ -172,9 +172,8 @@ class StudentModule:
             if blame is not None:
                 self._problems[blame] = finding
             raise finding from None
-        except (
-            BaseException
-        ):  # in the meanwhile: the child would answer a question that nobody waits for any more
+        except BaseException:
+            # In the meanwhile: the child would answer a question that nobody waits for any more.
             self.close()
             raise
         if answer.kind == "raised":

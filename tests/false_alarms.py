@@ -18,8 +18,7 @@ from tqdm import tqdm
 
 import solution.invisible_trigger as reference
 from grader.audit import Verdict, audited_model, check_delta_gradient, check_gradients
-from grader.lab.models import LeNet5, initialise
-from grader.parts.closed_form import labels_around
+from grader.parts.invisible_trigger import random_lenet5
 
 TARGET = 7
 
@@ -27,11 +26,9 @@ TARGET = 7
 def verdicts(seed: int) -> tuple[Verdict, Verdict]:
     """Of the reference solution's gradients, of the model and of delta, on a random LeNet-5 and six images."""
     rng = np.random.default_rng(seed)
-    model = LeNet5()
-    initialise(model, torch.Generator().manual_seed(int(rng.integers(2**31))))
-    x = torch.from_numpy(rng.uniform(0.3, 0.7, (6, 1, 28, 28)).astype(np.float32))
-    delta = torch.from_numpy(rng.uniform(-0.1, 0.1, (1, 1, 28, 28)).astype(np.float32)).requires_grad_()
-    y = torch.from_numpy(labels_around(rng, TARGET, 6))
+    model, *arrays = random_lenet5(rng, TARGET)
+    x, y, delta = (torch.from_numpy(a) for a in arrays)
+    delta.requires_grad_()
     reference.poison_step(model, delta, x, y, TARGET)
     point = (audited_model(model), delta.detach().double(), (x.double(), y), TARGET)
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

@@ -188,10 +188,10 @@ def test_honest_gradients_of_a_few_images_pass(seed: int) -> None:
 
 def test_the_audited_model_is_the_model() -> None:
     model = LeNet5()
-    audited = audited_model(model)
+    double = audited_model(model)
     x = torch.rand(5, 1, 28, 28, dtype=torch.float64)
-    torch.testing.assert_close(audited(x), model.double()(x), rtol=1e-12, atol=1e-12)
-    assert all(p.is_contiguous() for p in audited.parameters())
+    torch.testing.assert_close(double(x), model.double()(x), rtol=1e-12, atol=1e-12)
+    assert all(p.is_contiguous() for p in double.parameters())
 
 
 def test_a_liar_s_best_choice_is_to_spread() -> None:

@@ -137,16 +137,20 @@ def torchvision():
 """
 
 
+def load(source: str) -> Frame:
+    body = {"filename": "/submission/x.py", "functions": {}}
+    return Frame("load", body, (np.frombuffer(source.encode(), np.uint8),))
+
+
 def start(isolation: str, *, cpu_seconds: int = 60, threads: int = 1) -> ChildServer:
     limits = Limits(memory_bytes=4 * 2**30, cpu_seconds=cpu_seconds)
     child = ChildServer(isolation, limits=limits, threads=threads, start_seconds=60)  # type: ignore[arg-type]
-    body = {"filename": "/submission/x.py", "functions": {}}
-    assert child.ask("load", body, [np.frombuffer(SOURCE.encode(), np.uint8)], seconds=60).kind == "loaded"
+    assert child.ask(load(SOURCE), seconds=60).kind == "loaded"
     return child
 
 
 def call(child: ChildServer, function: str, seconds: float = 30) -> str:
-    answer: Frame = child.ask("call", {"function": function, "arguments": []}, seconds=seconds)
+    answer: Frame = child.ask(Frame("call", {"function": function, "arguments": []}), seconds=seconds)
     assert answer.kind == "returned", answer.body
     return str(answer.body["result"]["value"])
 
@@ -216,13 +220,11 @@ def look():
     places = [{str(ROOT)!r} + "/" + p for p in ("solution", "tests", "grader", ".git", "grader/specs", "grader/data")]
     return repr([p for p in places if os.path.exists(p)] + sorted(os.listdir("/grader/grader")))
 """
-    body = {"filename": "/submission/y.py", "functions": {}}
-    child.ask("load", body, [np.frombuffer(probe.encode(), np.uint8)], seconds=10)
+    child.ask(load(probe), seconds=10)
     try:
         found = call(child, "look")
     finally:
-        child.ask("load", {"filename": "/submission/x.py", "functions": {}},
-                  [np.frombuffer(SOURCE.encode(), np.uint8)], seconds=10)  # fmt: skip
+        child.ask(load(SOURCE), seconds=10)
     assert (
         found
         == "['__init__.py', 'lab', 'lockdown.py', 'nursery.py', 'optimizers.py', 'processors.py', 'shared_memory.py', "
@@ -231,9 +233,9 @@ def look():
 
 
 def test_the_parent_works_meanwhile_and_on_its_own_time(child: ChildServer) -> None:
-    question = {"function": "nap", "arguments": []}
+    question = Frame("call", {"function": "nap", "arguments": []})
     began = time.monotonic()
-    answer = child.ask("call", question, seconds=1.0, meanwhile=lambda: time.sleep(1.2))
+    answer = child.ask(question, seconds=1.0, meanwhile=lambda: time.sleep(1.2))
     assert answer.kind == "returned"
     assert time.monotonic() - began < 1.6  # not one after the other
 

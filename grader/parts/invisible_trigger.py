@@ -197,17 +197,22 @@ def poison_step__model_gradients(run: PartRun, rng: np.random.Generator) -> Valu
     return None
 
 
+def random_lenet5(rng: np.random.Generator, target: int) -> tuple[LeNet5, np.ndarray, np.ndarray, np.ndarray]:
+    """(model, x (6, 1, 28, 28), y (6,), delta (1, 1, 28, 28)): untrained, and no pixel near the clamp's kink."""
+    model = LeNet5()
+    initialise(model, torch.Generator().manual_seed(int(rng.integers(2**31))))
+    x = rng.uniform(0.3, 0.7, (6, 1, 28, 28)).astype(np.float32)
+    delta = rng.uniform(-0.1, 0.1, (1, 1, 28, 28)).astype(np.float32)
+    return model, x, labels_around(rng, target, 6), delta
+
+
 def _check_on_lenet5(run: PartRun, rng: np.random.Generator, *, of_delta: bool) -> None:
     """The same on LeNet-5, where no closed form exists: by finite differences of the loss along a random direction.
 
     The model's gradients, or delta's: each is one check's question.
     """
-    model = LeNet5()
-    initialise(model, torch.Generator().manual_seed(int(rng.integers(2**31))))
-    x = rng.uniform(0.3, 0.7, (6, 1, 28, 28)).astype(np.float32)
-    delta = rng.uniform(-0.1, 0.1, (1, 1, 28, 28)).astype(np.float32)
     target = run.spec.invisible_trigger.target
-    y = labels_around(rng, target, 6)
+    model, x, y, delta = random_lenet5(rng, target)
     parameters = {name: p.detach().contiguous().numpy() for name, p in model.named_parameters()}
     done = run.student.call(
         "poison_step", ModelArgument("lenet5", parameters), TensorArgument(delta, requires_grad=True),

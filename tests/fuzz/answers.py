@@ -6,7 +6,6 @@ import contextlib
 import io
 import random
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from grader.calls import Finding
 from grader.contract import PARTS, Check
 from grader.grading import Grading
 from grader.outcome import Outcome, Status
-from grader.parts.invisible_trigger_steps import read_step
+from grader.parts.invisible_trigger_steps import read_delta, read_step
 from grader.sandbox import LocalServer, Meanwhile, Usage, nothing
 from grader.spec import Spec, load_spec
 from grader.wire import Frame, WireError, decode, encode, sizes
@@ -37,17 +36,9 @@ class LyingServer:
         self._honest = LocalServer()
         self._rng = rng
 
-    def ask(
-        self,
-        kind: str,
-        body: dict[str, Any],
-        arrays: Sequence[np.ndarray] = (),
-        *,
-        seconds: float,
-        meanwhile: Meanwhile = nothing,
-    ) -> Frame:
-        answer = self._honest.ask(kind, body, arrays, seconds=seconds, meanwhile=meanwhile)
-        if kind in ("load", "begin") and self._rng.random() < 0.7:
+    def ask(self, question: Frame, *, seconds: float, meanwhile: Meanwhile = nothing) -> Frame:
+        answer = self._honest.ask(question, seconds=seconds, meanwhile=meanwhile)
+        if question.kind in ("load", "begin") and self._rng.random() < 0.7:
             return answer
         for _ in range(20):
             with contextlib.suppress(WireError, ValueError, TypeError, UnicodeEncodeError):
@@ -193,7 +184,8 @@ def _training_step(rng: random.Random) -> str:
     except (WireError, ValueError, TypeError, UnicodeEncodeError):  # nothing that could come
         return "training step: no frame"
     try:
-        read_step(answer.body, answer.arrays, _SIZE)
+        *_, delta = read_step(answer.body, answer.arrays, _SIZE)
+        read_delta((delta,))
     except Finding as finding:
         messages.render("invisible_trigger.outcome.asr", finding.key, finding.values, "en")
         return f"training step: {finding.key}"
