@@ -13,8 +13,10 @@ audited is drawn from the operating system's randomness and asked when their blo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -78,28 +80,46 @@ def audited_model(model: nn.Module) -> LeNet5:
 
 
 def objective(
-    model: nn.Module, delta: Tensor, x: Tensor, y: Tensor, target: int, *, clean_term: bool = True
+    model: nn.Module,
+    delta: Tensor,
+    x: Tensor,
+    y: Tensor,
+    target: int,
+    *,
+    clean_term: bool = True,
+    pool: Executor | None = None,
 ) -> float:
     """The value of L on one batch, in the arguments' precision; forward passes only.
 
     Args:
         clean_term: False leaves CE(f(x), y) out, which does not depend on delta.
+        pool: threads that share the batch; without one, this thread does it all.
     """
     total = torch.zeros((), dtype=delta.dtype)
-    for logits, labels in _answers(model, delta, x, y, target, clean_term=clean_term):
+    for logits, labels in _answers(model, delta, x, y, target, clean_term=clean_term, pool=pool):
         total = total + F.cross_entropy(logits, labels, reduction="sum")
     return float(total) / len(x)
 
 
 def _answers(
-    model: nn.Module, delta: Tensor, x: Tensor, y: Tensor, target: int, *, clean_term: bool
+    model: nn.Module,
+    delta: Tensor,
+    x: Tensor,
+    y: Tensor,
+    target: int,
+    *,
+    clean_term: bool,
+    pool: Executor | None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits, and the labels that L compares them with, a portion at a time."""
-    for images, labels in zip(x.split(_CHUNK), y.split(_CHUNK), strict=True):
+
+    def answer(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
         with torch.inference_mode():
-            yield model((images + delta).clamp(0, 1)), torch.full_like(labels, target)
-            if clean_term:
-                yield model(images), labels
+            triggered = (model((images + delta).clamp(0, 1)), torch.full_like(labels, target))
+            return [triggered, (model(images), labels)] if clean_term else [triggered]
+
+    each = map if pool is None else pool.map
+    return chain.from_iterable(each(answer, x.split(_CHUNK), y.split(_CHUNK)))
 
 
 def check_gradients(
@@ -110,6 +130,7 @@ def check_gradients(
     *,
     gradients: Mapping[str, Tensor],
     rng: np.random.Generator,
+    pool: Executor | None = None,
 ) -> Verdict:
     """Compare the gradients that came back for the model with the objective, along one random direction.
 
@@ -118,8 +139,9 @@ def check_gradients(
         delta: float64 (1, C, H, W), the trigger at which they were taken.
         batch: x float64 (N, C, H, W) and y (N,).
         gradients: by parameter name, what came back.
+        pool: threads that share the work.
     """
-    point = _Point(model, delta, *batch, target)
+    point = _Point(model, delta, *batch, target, pool)
     return Verdict(point.error(gradients, _directions(gradients, rng), TOLERANCE, rng), TOLERANCE)
 
 
@@ -131,13 +153,14 @@ def check_delta_gradient(
     *,
     gradient: Tensor,
     rng: np.random.Generator,
+    pool: Executor | None = None,
 ) -> Verdict:
     """The same for the gradient that came back for delta, (1, C, H, W).
 
     Where no pixel is off the clamp's kink (MNIST's black background under delta = 0), there is nothing to compare.
     """
     direction = _directions({_DELTA: gradient}, rng)[_DELTA] * _smooth_pixels(batch[0], delta)
-    point = _Point(model, delta, *batch, target)
+    point = _Point(model, delta, *batch, target, pool)
     return Verdict(
         point.error({_DELTA: gradient}, {_DELTA: direction}, DELTA_TOLERANCE, rng), DELTA_TOLERANCE
     )
@@ -152,6 +175,7 @@ class _Point:
     x: Tensor
     y: Tensor
     target: int
+    pool: Executor | None
 
     def error(
         self,
@@ -177,11 +201,11 @@ class _Point:
 
     def _shifted(self, directions: Mapping[str, Tensor], h: float) -> float:
         with self._at(directions, h) as (where, clean_term):
-            return objective(*where, clean_term=clean_term)
+            return objective(*where, clean_term=clean_term, pool=self.pool)
 
     def _label_logits(self, directions: Mapping[str, Tensor], h: float) -> Tensor:
         with self._at(directions, h) as (where, clean_term):
-            answers = list(_answers(*where, clean_term=clean_term))
+            answers = list(_answers(*where, clean_term=clean_term, pool=self.pool))
         return torch.cat([logits.gather(1, labels[:, None]) for logits, labels in answers])
 
     @contextmanager

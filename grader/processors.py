@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 from collections.abc import Iterator
 
 
@@ -28,17 +27,6 @@ def run_on(processors: set[int]) -> None:
             OSError
         ):  # a container's may change at any moment, and this is for speed alone
             os.sched_setaffinity(0, processors)
-
-
-def give_way() -> None:
-    """Let this thread run only where nobody else wants to, where a thread can have a priority of its own.
-
-    Not the idle policy, which disturbs a step still less: where another program wants the processor for long, an idle
-    thread hardly ever gets on, and one that holds Python's lock would stop the whole parent.
-    """
-    if sys.platform == "linux":  # elsewhere it would be the whole process's
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def _are_all_needed(threads: int) -> bool:

@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from grader.lab.models import LeNet5
 from grader.lab.training import CleanSettings, clean_start
 from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.spec import load_spec
+from grader.student import StudentModule
+from grader.wire import Frame
 from tests.audit_power import Moment, chance, lies, spread
 from tests.false_alarms import verdicts
 
@@ -170,6 +174,27 @@ def test_each_block_is_audited_once_the_last_one_too() -> None:
     assert audited(ROOT / "solution", steps=6, share=0.5)[1] == 3
 
 
+def test_the_child_waits_while_a_block_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[bool] = [False]
+    audits: list[bool] = []
+    attack_step, audit = StudentModule.attack_step, ChildStepper._audit
+
+    def asked(*arguments: Any, **named: Any) -> Frame:
+        at_work[0] = True
+        answer = attack_step(*arguments, **named)
+        at_work[0] = False
+        return answer
+
+    def noted(*arguments: Any) -> None:
+        audits.append(at_work[0])
+        audit(*arguments)
+
+    monkeypatch.setattr(StudentModule, "attack_step", asked)
+    monkeypatch.setattr(ChildStepper, "_audit", noted)
+    audited(ROOT / "solution", steps=6, share=0.5)
+    assert audits == [False] * 3
+
+
 @pytest.mark.parametrize("step", [1, 4, 5])
 def test_a_lie_in_a_single_step_is_seen_if_that_is_audited(step: int, tmp_path: Path) -> None:
     honest = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
@@ -192,6 +217,14 @@ def test_the_audited_model_is_the_model() -> None:
     x = torch.rand(5, 1, 28, 28, dtype=torch.float64)
     torch.testing.assert_close(double(x), model.double()(x), rtol=1e-12, atol=1e-12)
     assert all(p.is_contiguous() for p in double.parameters())
+
+
+def test_threads_that_share_a_batch_find_the_same() -> None:
+    double = audited_model(LeNet5())
+    x, y = torch.rand(70, 1, 28, 28, dtype=torch.float64), torch.randint(10, (70,))
+    delta = torch.full((1, 1, 28, 28), EPSILON, dtype=torch.float64)
+    with ThreadPoolExecutor(2) as pool:
+        assert objective(double, delta, x, y, TARGET, pool=pool) == objective(double, delta, x, y, TARGET)
 
 
 def test_a_liar_s_best_choice_is_to_spread() -> None:

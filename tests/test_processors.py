@@ -37,12 +37,6 @@ def test_a_thread_started_beside_a_child_may_run_anywhere() -> None:
         assert pool.submit(processors.available).result() == mine
 
 
-def test_a_thread_that_gives_way_leaves_the_others_their_priority() -> None:
-    with ThreadPoolExecutor(1, initializer=processors.give_way) as pool:
-        assert pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() == 19
-    assert os.getpriority(os.PRIO_PROCESS, 0) < 19
-
-
 def test_a_place_that_is_gone_costs_no_grade() -> None:
     mine = os.sched_getaffinity(0)
     processors.run_on({4095})

@@ -4,17 +4,16 @@
   delta than the child's is a mismatch. The child makes its own ``delta_step`` while the parent goes on with the
   gradients, and the parent replays and compares it while the child computes the next step;
 - the gradients of randomly chosen steps are audited by finite differences (``grader/audit.py``). That takes time, which
-  the child could notice and lie for the rest of the block, so the question is asked when the block is over. It is
-  answered beside the next block, by a thread that takes a processor only where nobody else wants it; before the next
-  question, and before the training counts, the answer is waited for.
+  the child could notice and lie for the rest of the block, so the question is asked when the block is over. The child
+  waits until it is answered: beside a child that wants every processor, an audit takes longer and holds up its steps.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader import processors
 from grader.audit import Verdict, audited_model, check_delta_gradient, check_gradients
 from grader.calls import MALFORMED, Finding, Returned, decode_result
 from grader.lab.adam import Adam
 from grader.lab.models import LeNet5
 from grader.lab.training import Batch
 from grader.parts.run import PartRun
+from grader.processors import available, run_on
 
 FLOAT32_ROUNDING = 1e-6
 """Tolerance of the epsilon bound, in pixel units: clamping to float32(epsilon) may exceed epsilon by 4e-9 at 1."""
@@ -89,7 +88,10 @@ class ChildStepper:
         self._run = run
         self._spec = run.spec.invisible_trigger
         self._deadline = time.monotonic() + run.spec.limits.run_seconds
-        self._processors = processors.available()
+        # as many threads as the child has, for it leaves its processors alone while it waits
+        self._auditors = ThreadPoolExecutor(
+            run.spec.threads.child, initializer=run_on, initargs=(available(),)
+        )
         self._upcoming = _Prefetched(iter(()))
         self._rng = np.random.default_rng(secrets.randbits(128))  # which steps are audited must not be known
         start = torch.zeros(DELTA_SHAPE) if start is None else start.detach().clone()
@@ -106,7 +108,6 @@ class ChildStepper:
         self._audit_at = 0
         self._unsettled: _Claim | None = None
         self._chosen: tuple[_Claim, Tensor] | None = None
-        self._asked: tuple[int, Future[tuple[Verdict, Verdict]]] | None = None
         self.largest_error = 0.0
         body = {"model": "lenet5", "sizes": {}, "target": self._spec.target, "epsilon": self._spec.epsilon,
                 "optimizer": "adam", "settings": settings}  # fmt: skip
@@ -136,6 +137,8 @@ class ChildStepper:
             self._settle()
             self._upcoming.make()
 
+        if self._ends_block():
+            self._settle()  # with the audit, for which the child must not be at work
         answer = self._run.student.attack_step(
             flat.numpy(), x.contiguous().numpy(), y.numpy(), meanwhile=meanwhile
         )
@@ -151,7 +154,6 @@ class ChildStepper:
         if self.step < self._spec.attack.steps:
             return
         self._settle()
-        self._end_audit()
         self._returned_delta = read_delta(self._run.student.attack_delta().arrays)
         # No later step builds on the last delta; whether it is in the ball is the bound's own question.
         if not self._is_shadow(self._returned_delta):
@@ -171,7 +173,7 @@ class ChildStepper:
         if self._is_audited():
             self._chosen = point
         if self._chosen is not None and self._ends_block():
-            self._begin_audit(*self._chosen)
+            self._audit(*self._chosen)
             self._chosen = None
         self._shadow.grad = claim.delta_gradient
         self._shadow_optimizer.step()
@@ -216,28 +218,22 @@ class ChildStepper:
         return position == self._audit_at
 
     def _ends_block(self) -> bool:
+        """Whether the last step that was made is a block's last."""
+        if self._spec.audit_share == 0:
+            return False
         return self.step % self._block() == 0 or self.step == self._spec.attack.steps
 
-    def _begin_audit(self, claim: _Claim, delta: Tensor) -> None:
-        self._end_audit()  # one at a time: they share the float64 model
+    def _audit(self, claim: _Claim, delta: Tensor) -> None:
+        """Compare the gradients with the objective, with as many threads as the child has, and act on the verdicts."""
         self.audited += 1
-        rng = np.random.default_rng(self._rng.integers(2**63))  # a generator belongs to one thread
-        self._asked = (claim.number, _beside(lambda: self._check(claim, delta, rng), self._processors))
-
-    def _end_audit(self) -> None:
-        """Wait for the verdicts of the audit that was begun last, and act on them."""
-        if self._asked is None:
-            return
-        number, answer = self._asked
-        self._asked = None
-        verdicts = answer.result()
+        verdicts = self._check(claim, delta)
         self.largest_error = max(self.largest_error, *(v.error / v.tolerance for v in verdicts))
         if not all(verdict.agrees for verdict in verdicts):
             self._disagreed += 1
             if self._disagreed > self._may_disagree:
-                raise self._mismatch("audit_mismatch", number)
+                raise self._mismatch("audit_mismatch", claim.number)
 
-    def _check(self, claim: _Claim, delta: Tensor, rng: np.random.Generator) -> tuple[Verdict, Verdict]:
+    def _check(self, claim: _Claim, delta: Tensor) -> tuple[Verdict, Verdict]:
         """The model's gradients and delta's: who lies in one of them is asked about that one, too."""
         sizes = [p.numel() for p in self._double.parameters()]
         gradients = {}
@@ -252,9 +248,10 @@ class ChildStepper:
                 mine.copy_(values.view(mine.shape))
                 gradients[name] = gradient.view(mine.shape)
         point = (self._double, delta.double(), (claim.x.double(), claim.y), self._spec.target)
+        means: dict[str, Any] = {"rng": self._rng, "pool": self._auditors}
         return (
-            check_gradients(*point, gradients=gradients, rng=rng),
-            check_delta_gradient(*point, gradient=claim.delta_gradient, rng=rng),
+            check_gradients(*point, gradients=gradients, **means),
+            check_delta_gradient(*point, gradient=claim.delta_gradient, **means),
         )
 
     def _mismatch(self, key: str, step: int) -> Finding:
@@ -264,19 +261,6 @@ class ChildStepper:
         }  # fmt: skip
         self._run.review.append((key, values))
         return Finding(key, **values)
-
-
-def _beside(work: Callable[[], tuple[Verdict, Verdict]], on: set[int]) -> Future[tuple[Verdict, Verdict]]:
-    """Do this in a thread that gives way to all others, on these processors; what it raises, ``result()`` raises."""
-
-    def start() -> None:
-        processors.run_on(on)
-        processors.give_way()
-
-    pool = ThreadPoolExecutor(1, initializer=start)
-    found = pool.submit(work)
-    pool.shutdown(wait=False)
-    return found
 
 
 def is_bounded(delta: Tensor, epsilon: float) -> bool:
