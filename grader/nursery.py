@@ -14,6 +14,7 @@ runs, and ``{"threads"}``, whether it was ended because it had started too many.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -29,6 +30,7 @@ import torch
 
 from grader import worker
 from grader.lockdown import Limits, die_with_parent, hide_memory
+from grader.optimizers import leave_the_compiler_out
 
 MAX_MESSAGE = 4096
 MAX_THREADS = 256
@@ -40,10 +42,11 @@ def main(descriptor: int) -> None:
     """Answer control messages on an inherited socket until the parent goes away."""
     die_with_parent()
     hide_memory()
-    # The first optimiser imports PyTorch's compiler: here, once, and not in a worker's first step. Without triton,
-    # which is for GPUs and is another 70 MiB.
-    sys.modules["triton"] = None  # type: ignore[assignment]
+    sys.modules["triton"] = None  # type: ignore[assignment]  # for GPUs, and 70 MiB where the compiler comes after all
+    leave_the_compiler_out()
+    # what a first optimiser imports besides: here, once, and not in a worker
     torch.optim.SGD([torch.zeros(1)])
+    gc.freeze()  # a worker's garbage collector must not touch, and so copy, what is shared
     control = socket.socket(fileno=descriptor)
     control.sendall(b'{"ready": true}')
     while True:

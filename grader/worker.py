@@ -371,9 +371,6 @@ def main(descriptor: int, memory: int | None, limits: Limits, threads: int) -> N
     torch is imported already: its import runs helper programs, which the lockdown would refuse.
     """
     die_with_parent()
-    torch.optim.SGD(
-        [torch.zeros(1)]
-    )  # a first optimiser imports a second's worth of torch: now, not in the first step
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     give_each_thread_one(threads)

@@ -134,6 +134,18 @@ def sklearn():
 def torchvision():
     import torchvision
     return torchvision.__name__
+def optimizer():
+    import torch
+    p = torch.ones(1, requires_grad=True)
+    p.grad = torch.ones(1)
+    torch.optim.SGD([p], lr=0.5).step()
+    return f"{p.item()} {len([name for name in sys.modules if name.startswith('torch._dynamo')])}"
+def compiler():
+    import torch
+    from torch.utils.checkpoint import checkpoint
+    x = torch.tensor(3.0, requires_grad=True)
+    checkpoint(torch.square, x, use_reentrant=False).backward()
+    return f"{x.grad.item()} {torch.func.grad(torch.square)(torch.tensor(3.0)).item()}"
 """
 
 
@@ -278,6 +290,16 @@ def test_threads_and_the_allowed_packages_work(child: ChildServer) -> None:
     assert call(child, "thread") == "ran"
     assert call(child, "sklearn", seconds=60) == "2"
     assert call(child, "torchvision", seconds=60) == "torchvision"
+
+
+def test_an_optimizer_steps_without_the_compiler_and_whoever_wants_it_gets_it() -> None:
+    child = start(ISOLATION)
+    try:
+        assert call(child, "optimizer") == "0.5 1"
+        assert call(child, "compiler", seconds=60) == "6.0 6.0"
+        assert call(child, "optimizer").startswith("0.5 ")
+    finally:
+        child.close()
 
 
 def test_a_flood_of_output_is_harmless_and_cut(child: ChildServer) -> None:
