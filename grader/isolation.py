@@ -118,7 +118,7 @@ def _environment(home: Path) -> dict[str, str]:
         # Keep freed memory instead of handing every activation back to the kernel and faulting it in again
         "MALLOC_MMAP_THRESHOLD_": str(2**28),
         "MALLOC_TRIM_THRESHOLD_": str(2**28),
-        # torch wants a directory for compiled code as soon as an optimiser is made; nothing is ever written to it
+        # torch's compiler wants a directory as soon as it is imported; nothing is ever written to it
         "TORCHINDUCTOR_CACHE_DIR": str(home),
         # macOS refuses to fork a process that has loaded some of its libraries, unless it is told
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",

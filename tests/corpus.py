@@ -54,7 +54,7 @@ class Item:
     """One submission of the corpus.
 
     Attributes:
-        name: unique within its kind.
+        name: unique within its kind and part.
         part: the part of the contract that it is a submission for.
         description: what is wrong with it, or what its style is.
         path: its file (mutants) or folder.

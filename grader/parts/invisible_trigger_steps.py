@@ -138,7 +138,7 @@ class ChildStepper:
             self._upcoming.make()
 
         if self._ends_block():
-            self._settle()  # with the audit, for which the child must not be at work
+            self._settle()  # with the audit, before the child is at work again
         answer = self._run.student.attack_step(
             flat.numpy(), x.contiguous().numpy(), y.numpy(), meanwhile=meanwhile
         )
@@ -218,7 +218,7 @@ class ChildStepper:
         return position == self._audit_at
 
     def _ends_block(self) -> bool:
-        """Whether the last step that was made is a block's last."""
+        """Whether no block is under way: the last step was its block's last, or there was none."""
         if self._spec.audit_share == 0:
             return False
         return self.step % self._block() == 0 or self.step == self._spec.attack.steps

@@ -159,12 +159,14 @@ def table(rows: Sequence[Row]) -> str:
     mutants = [r for r in rows if r["kind"] == "mutants"]
     hostile = [r for r in rows if r["kind"] == "hostile"]
     seeds, trained = len({r["seed"] for r in rows}), sum(r["trained"] for r in rows)
-    names = {kind: len({r["name"] for r in found}) for kind, found in
+    inside = sum(r["sandboxed"] for r in rows)
+    names = {kind: len({(r["part"], r["name"]) for r in found}) for kind, found in
              (("styles", styles), ("mutants", mutants), ("hostile items", hostile))}  # fmt: skip
     lines = [
         f"Grader `{grader_hash()}`, isolation {available_isolation()[0]}: "
         f"{', '.join(f'{count} {kind}' for kind, count in names.items())} under {seeds} seeds, "
-        f"{len(rows)} gradings, {trained} trained.",
+        f"{inside} gradings in the sandbox, of which {trained} trained, and {len(rows) - inside} of mutants' unit "
+        "checks alone, outside it.",
         "",
         "| measure | count | 95 % interval |",
         "| --- | --- | --- |",
@@ -195,11 +197,11 @@ def collect(chosen: Sequence[Item], seeds: int, jobs: int, rows: Rows) -> list[R
             found.append(row if row["grader_error"] else rows.add(row))  # that one is graded again next time
 
     make([Task(item, 1) for item in chosen], harmless=False, what="once")
-    first = {(row["kind"], row["name"]): row for row in found}
+    first = {(row["kind"], row["part"], row["name"]): row for row in found}
     others = range(2, seeds + 1)
     faulty = [item for item in chosen if isinstance(item, Mutant)]
     make([Task(i, s) for i in faulty for s in others], harmless=True, what="mutants' unit checks again")
-    again = [item for item in chosen if is_graded_again(item, first[item.kind, item.name])]
+    again = [item for item in chosen if is_graded_again(item, first[item.kind, item.part, item.name])]
     make([Task(i, s) for s in others for i in again], harmless=False, what="again")
     return sorted(found, key=lambda row: str(row["key"]))
 
