@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from grader.grading import Grading
 
 _GRADING = pytest.StashKey["Grading"]()
+GRADER = Path(__file__).parent
+_BESIDE_THE_RUN = 1200.0  # seconds: start, evaluation and pictures, on a slow machine
 _GRADER_ERROR = 3  # exit status, as `python -m grader grade` has it
 
 
@@ -51,8 +53,11 @@ def pytest_configure(config: pytest.Config) -> None:
             nursery(available_isolation()[0])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the contract's order, whatever the files are called; what is no check, the leaderboard, comes last."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the contract's order, whatever the files are called; what is no check, the leaderboard, comes last.
+
+    pytest-timeout stands behind the grader's own limits, so it comes later than the longest of them.
+    """
     order = {
         check.id: number for number, check in enumerate(check for part in PARTS for check in part.checks)
     }
@@ -62,6 +67,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return order.get(parameters.get("check_id", ""), len(order))
 
     items.sort(key=place)
+    if config.getoption("timeout", None) is None and (seconds := _beyond_all_limits(config)) is not None:
+        for item in items:
+            if item.path.is_relative_to(GRADER):
+                item.add_marker(pytest.mark.timeout(seconds))
+
+
+def _beyond_all_limits(config: pytest.Config) -> float | None:
+    """Seconds in which a check ends by itself, whatever the submission does; None under a spec that is none."""
+    from grader.spec import SpecError, load_spec  # imports torch
+
+    try:
+        return load_spec(config.getoption("--spec")).limits.run_seconds + _BESIDE_THE_RUN
+    except SpecError:  # the grading will say so
+        return None
 
 
 @pytest.fixture(scope="session")

@@ -17,13 +17,16 @@ from grader.isolation import available_isolation
 from grader.lab.data import split_mnist
 from grader.outcome import Outcome, Report
 from grader.parts import invisible_trigger_attack as attack
+from grader.sandbox import ChildServer, Meanwhile, nothing
 from grader.spec import CleanLabelSpec, Spec, load_spec
+from grader.wire import Frame
 from tests.corpus import FEW_STEPS, Hostile, Item, hostile, materialise, mutants, styles
 from tests.corpus_verdict import violations
 
 ISOLATION, WHY_NOT = available_isolation()
 SANDBOXED_MUTANTS = ("trigger_not_clamped", "model_gradients_not_cleared", "projection_l2", "rate_in_percent")
 SANDBOXED_STYLES = ("chatty", "partial_and_lambda", "functional_call", "chinese_comments")
+SLACK_SECONDS = 5.0  # after its limit every attack is over
 LEAST_STEPS = 10  # where the attack is not on the training
 TRAINED_STYLES = ("chatty", "hardtanh_clamp", "float64_inside")
 
@@ -106,10 +109,31 @@ def little_data() -> attack.Data:
     return attack.Data(train.subset(slice(8000)), test.subset(slice(300)))
 
 
+@pytest.fixture
+def overdue(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Filled with how long after its time limit each question to a child came back (s; negative: within it)."""
+    found: list[float] = []
+    ask = ChildServer.ask
+
+    def timed(self: ChildServer, question: Frame, *, seconds: float, meanwhile: Meanwhile = nothing) -> Frame:
+        began = time.monotonic()
+        try:
+            return ask(self, question, seconds=seconds, meanwhile=meanwhile)
+        finally:
+            found.append(time.monotonic() - began - seconds)
+
+    monkeypatch.setattr(ChildServer, "ask", timed)
+    return found
+
+
 @pytest.mark.skipif(ISOLATION != "bubblewrap", reason=f"hostile code runs in the sandbox only: {WHY_NOT}")
 @pytest.mark.parametrize("item", hostile(), ids=lambda item: item.name)
 def test_an_attack_gains_nothing(
-    item: Hostile, little_data: attack.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    item: Hostile,
+    little_data: attack.Data,
+    overdue: list[float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(attack, "load_data", lambda split_seed: little_data)
     folder = materialise(item, tmp_path / "submissions")
@@ -127,4 +151,5 @@ def test_an_attack_gains_nothing(
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["elsewhere", "report.json", "submissions"]
     assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert max(overdue) < SLACK_SECONDS
     assert time.monotonic() - started < 200

@@ -362,3 +362,20 @@ def test_pytest_itself(submission: str, expression: str, status: int) -> None:
     if status == 1:
         assert "TODO(apply_trigger)" in done.stdout
         assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [([], {1800.0}), (["--timeout", "7"], set())])
+def test_pytest_timeout_stands_behind_the_limits_of_the_spec(
+    arguments: list[str], expected: set[float]
+) -> None:
+    code = """
+import sys, pytest
+class Told:
+    def pytest_collection_finish(self, session):
+        print("limits", {m.args[0] for item in session.items for m in item.iter_markers("timeout")})
+sys.exit(pytest.main(["grader/", "--collect-only", "-q", *sys.argv[1:]], plugins=[Told()]))
+"""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert f"limits {expected}\n" in done.stdout
+    assert load_spec().limits.run_seconds < 1800

@@ -14,7 +14,7 @@ from solution import readme
 from tests.bench.__main__ import BENCHMARKS
 
 
-@pytest.mark.parametrize("name", ["matrix", "frontier"])
+@pytest.mark.parametrize("name", readme.SECTIONS)
 def test_the_readme_says_what_the_tables_say(name: str) -> None:
     text = readme.README.read_text(encoding="utf-8")
     assert f"<!-- measured: {name} -->\n\n{readme.section(name)}\n\n<!-- end -->" in text, (
