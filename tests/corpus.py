@@ -19,7 +19,7 @@
 
 Check ids in labels go without the part's name. ``tests/corpus_verdict.py`` compares a grading with its label.
 
-    python -m tests.corpus DIRECTORY [KIND ...]     write the items as plain submissions: KIND/NAME/PART.py
+    python -m tests.corpus DIRECTORY [KIND ...]     write the items as plain submissions: KIND/PART/NAME/FILE
 """
 
 from __future__ import annotations
@@ -384,7 +384,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for kind in options.kinds:
         found = items(kind)
         for item in found:
-            materialise(item, options.directory / kind)
+            materialise(item, options.directory / kind / item.part)  # two parts may have a name in common
         print(f"{len(found)} {kind} in {options.directory / kind}")
 
 

@@ -15,6 +15,7 @@ from tests.corpus import (
     Mutant,
     hostile,
     items,
+    main,
     materialise,
     mutants,
     read_hostile,
@@ -46,6 +47,11 @@ def test_there_are_enough_of_each_kind() -> None:
     assert rows.keys() == ROWS
     assert min(rows.values()) >= 2, rows
     assert sum(len(items(kind)) for kind in KINDS) == len(mutants()) + len(styles()) + len(hostile())
+
+
+def test_every_item_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    main([str(tmp_path), "styles"])
+    assert len(list(tmp_path.glob("styles/*/*"))) == len(styles())
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)

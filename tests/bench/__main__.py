@@ -47,7 +47,7 @@ from grader.outcome import write_whole
 from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.processors import beside_a_child
 from grader.spec import Spec, load_spec
-from tests.bench import class_batch, usual_course_code
+from tests.bench import breakdown, class_batch, usual_course_code
 from tests.bench.memory import PeakPss
 from tests.bench.poison_frogs import bench_clean_label
 
@@ -160,23 +160,30 @@ def bench_grade(runs: int) -> None:
         ("part 1", ("--part", INVISIBLE_TRIGGER.name)),
         ("all four parts", ()),
     ):
-        totals, training = zip(*(_time_grading(options) for _ in range(runs)), strict=True)
+        totals, parts = zip(*(_time_grading(options) for _ in range(runs)), strict=True)
+        training = [seconds[breakdown.TRAINING] for seconds in parts]
         rest = [a - b for a, b in zip(totals, training, strict=True)]
         print(f"one grading of the reference solution, {what}, with report and pictures:")
         print(f"  in all                      {summary(totals)}")
         print(f"  training (audited)          {summary(training)}")
         print(f"  everything else             {summary(rest)}")
+        for name in breakdown.PARTS:
+            if name != breakdown.TRAINING and (spent := statistics.median(s.get(name, 0.0) for s in parts)):
+                print(f"    {name:26}{spent:7.2f} s")
         print(f"  peak PSS of all processes   {_peak_memory(options) / 2**20:7.0f} MiB")
 
 
-def _time_grading(options: Sequence[str]) -> tuple[float, float]:
-    """Seconds of one grading, and of part 1's training in it."""
+def _time_grading(options: Sequence[str]) -> tuple[float, dict[str, float]]:
+    """Seconds of one grading, and of each part of ``breakdown.PARTS`` in it."""
     with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "parts.json"
         started = time.perf_counter()
-        _start_grading(folder, options).wait()
+        watched = ("tests.bench.breakdown", str(time.time()), str(file))
+        _start_grading(folder, options, module=watched).wait()
         total = time.perf_counter() - started
-        report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
-    return total, report["metrics"]["invisible_trigger"]["training_seconds"]
+        parts: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+    parts[breakdown.REST] += total - sum(parts.values())  # the end of the process
+    return total, parts
 
 
 def _peak_memory(options: Sequence[str]) -> int:
@@ -188,8 +195,10 @@ def _peak_memory(options: Sequence[str]) -> int:
         return memory.stop()
 
 
-def _start_grading(folder: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
-    grade = [sys.executable, "-m", "grader", "grade", "--submission", "solution"]
+def _start_grading(
+    folder: str, options: Sequence[str], *, module: Sequence[str] = ("grader",)
+) -> subprocess.Popen[bytes]:
+    grade = [sys.executable, "-m", *module, "grade", "--submission", "solution"]
     command = [*grade, "--report", folder, *options]
     environment = {name: value for name, value in os.environ.items() if name != "BACKDOOR_LAB_DATA"}
     return subprocess.Popen(
