@@ -97,7 +97,9 @@ def fuzzing() -> str:
     """How many inputs ``python -m tests.fuzz`` has fed to each reader."""
     runs = json.loads((ROOT / "tests" / "fuzz" / "RESULTS.json").read_text(encoding="utf-8"))
     inputs = {"answers": "answers of a worker", "intake": "submissions"}
-    counts = ", ".join(f"{run['inputs']:,} {inputs.get(name, name)}" for name, run in runs.items())
+    counts = ", ".join(
+        f"{run['inputs']:,} {inputs.get(name, name)} (grader `{run['grader']}`)" for name, run in runs.items()
+    )
     return f"{counts}; each was read or refused with one of the errors that its reader defines."
 
 

@@ -49,8 +49,8 @@ def measured_code(spec: Spec) -> str:
     split = (part.split_seed,) if part.split_seed else ()
     settings = (part.target, part.epsilon, part.clean_seed, *split, part.clean, part.attack, spec.threads)
     trusted = (
-        *("lab/training.py", "lab/models.py", "lab/data.py"),
-        *("audit.py", "parts/invisible_trigger_attack.py"),
+        *("lab/training.py", "lab/adam.py", "lab/models.py", "lab/data.py"),
+        *("audit.py", "parts/invisible_trigger_attack.py", "parts/invisible_trigger_steps.py"),
     )
     return code_of(settings, trusted, "invisible_trigger.py")
 

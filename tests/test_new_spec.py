@@ -200,3 +200,15 @@ def test_the_public_goals_of_part_3_leave_the_margin_that_was_measured() -> None
     assert len(rows) >= 20
     for goal in repair_seeds.GOALS:
         assert goal.holds(goal.limit(rows), goal.asked(load_spec())), goal
+
+
+def test_the_public_goals_of_part_1_leave_the_margin_that_was_measured() -> None:
+    table = ROOT / "solution" / "measured" / "public_seeds.csv"
+    code = table.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    rows = seeds.read_rows(table, code)
+    assert len(rows) >= 20
+    asked, limits = load_spec().invisible_trigger.thresholds, new_spec.thresholds(rows)
+    assert asked.acc <= limits["acc"]
+    assert asked.asr <= limits["asr"]
+    assert max(row["untriggered_rate"] for row in rows) <= asked.untriggered_rate / 2
+    assert max(row["largest_audit_error"] for row in rows) <= 1, "a false alarm of the audit"
