@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 import solution.invisible_trigger as reference
+from grader.batch.ledger import grader_hash
 from grader.contract import INVISIBLE_TRIGGER
 from grader.grading import Grading
 from grader.isolation import ROOT, available_isolation
@@ -250,7 +251,7 @@ BENCHMARKS: dict[str, Callable[[int], None]] = {
 def _machine() -> str:
     return (
         f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
-        f"{torch.backends.cpu.get_cpu_capability()}, isolation {available_isolation()[0]}"
+        f"{torch.backends.cpu.get_cpu_capability()}, isolation {available_isolation()[0]}, grader {grader_hash()}"
     )
 
 
