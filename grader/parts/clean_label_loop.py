@@ -21,6 +21,9 @@ from grader.parts.small_extractor import SmallExtractor
 
 ROUNDING = 1e-5
 """Of float32 images and epsilon, in pixel units."""
+HELD_MISSES = 0.01
+"""Share of the way to the best within the budget that may be missing. Projected steps leave some 1e-5 of it; a loop
+that limits its poison only at the end was never closer than 3 % in 800 random problems."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def craft_poisons__holds_budget(run: PartRun, rng: np.random.Generator) -> Value
         if not bool(((found >= -ROUNDING) & (found <= 1 + ROUNDING)).all()):
             raise Finding("out_of_range", low=float(found.min()), high=float(found.max()))
         missing = problem.missing(found, beta, epsilon)
-        if not missing <= 0.05:
+        if not missing <= HELD_MISSES:
             raise Finding("not_the_best", share=1 - missing)
     return None
 

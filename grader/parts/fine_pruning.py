@@ -29,11 +29,21 @@ def _check(function: CheckFunction) -> CheckFunction:
 
 def _layer(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """incoming (D, F), activations (N, D), in both of which each of several measures gives an order of its own."""
+    while True:
+        incoming, activations = _draw_layer(rng)
+        if _is_telling(_total_weight(incoming), _weight_mistakes(incoming, activations)) and _is_telling(
+            activations.mean(0), _dormant_mistakes(incoming, activations)
+        ):
+            return incoming, activations
+
+
+def _draw_layer(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     neurons, inputs, images = int(rng.integers(10, 15)), int(rng.integers(17, 24)), int(rng.integers(40, 60))
-    # few large weights or many small ones: L1, L2, maximum and sum disagree
-    used = rng.permutation(np.linspace(0.15, 1, neurons))
-    incoming = rng.normal(0, 1, (neurons, inputs)) * (rng.random((neurons, inputs)) < used[:, None])
-    incoming *= (_spaced(rng, neurons) / np.maximum(np.abs(incoming).sum(1), 1e-3))[:, None]
+    # few large weights or many small ones, but at least one: L1, L2, maximum and sum disagree
+    used = rng.random((neurons, inputs)) < rng.permutation(np.linspace(0.15, 1, neurons))[:, None]
+    used[np.arange(neurons), rng.integers(inputs, size=neurons)] = True
+    incoming = rng.normal(0, 1, (neurons, inputs)) * used
+    incoming *= (_spaced(rng, neurons) / np.abs(incoming).sum(1))[:, None]
     # seldom and strong, or often and weak: mean, maximum and how often a neuron answers disagree
     often = rng.permutation(np.linspace(0.2, 0.95, neurons))
     activations = rng.exponential(1, (images, neurons)) * (rng.random((images, neurons)) < often)
@@ -47,13 +57,46 @@ def _spaced(rng: np.random.Generator, count: int) -> np.ndarray:
     return rng.permutation(np.linspace(1, 3, count))
 
 
+def _total_weight(incoming: np.ndarray) -> np.ndarray:
+    return -np.abs(incoming).sum(1)
+
+
+def _weight_mistakes(incoming: np.ndarray, activations: np.ndarray) -> Mapping[str, np.ndarray]:
+    return {
+        "signed_sum": -incoming.sum(1),
+        "l2_norm": -np.linalg.norm(incoming, axis=1),
+        "largest_entry": -np.abs(incoming).max(1),
+        "other_rule": activations.mean(0),
+    }
+
+
+def _dormant_mistakes(incoming: np.ndarray, activations: np.ndarray) -> Mapping[str, np.ndarray]:
+    return {
+        "counts_answers": (activations > 0).mean(0),
+        "largest_entry": activations.max(0),
+        "median": np.median(activations, axis=0),
+        "other_rule": _total_weight(incoming),
+    }
+
+
+def _order(measure: np.ndarray) -> np.ndarray:
+    return np.argsort(measure, kind="stable")
+
+
+def _is_telling(measure: np.ndarray, mistakes: Mapping[str, np.ndarray]) -> bool:
+    """Whether no usual mistake gives the right order, nor the ranks do, as in one of 400 orders of ten numbers."""
+    order = _order(measure)
+    wrong = [_order(order), *map(_order, mistakes.values())]
+    return not any(np.array_equal(order, other) for other in wrong)
+
+
 def _rank(run: PartRun, incoming: np.ndarray, activations: np.ndarray, rule: str) -> Returned:
     return run.student.call("rank_neurons", TensorArgument(incoming), TensorArgument(activations), rule)
 
 
 def _require_order(done: Returned, measure: np.ndarray, mistakes: Mapping[str, np.ndarray]) -> None:
     """The neurons by their measure, lowest first; in whatever type they are numbered: that is another check."""
-    expected = np.argsort(measure, kind="stable")
+    expected = _order(measure)
     found = done.tensor(measure.shape, None)
     if np.array_equal(found, expected):
         return
@@ -62,7 +105,7 @@ def _require_order(done: Returned, measure: np.ndarray, mistakes: Mapping[str, n
     if np.allclose(found, np.argsort(expected)):
         raise Finding("ranks_not_numbers")
     for key, other in mistakes.items():
-        if np.array_equal(found, np.argsort(other, kind="stable")):
+        if np.array_equal(found, _order(other)):
             raise Finding(key)
     first = int(np.flatnonzero(found != expected)[0])
     raise Finding("differs", place=first + 1, found=f"{found[first]:g}", expected=int(expected[first]))
@@ -72,13 +115,7 @@ def _require_order(done: Returned, measure: np.ndarray, mistakes: Mapping[str, n
 def rank_neurons__largest_weight(run: PartRun, rng: np.random.Generator) -> Values:
     incoming, activations = _layer(rng)
     done = _rank(run, incoming, activations, "largest-weight")
-    mistakes = {
-        "signed_sum": -incoming.sum(1),
-        "l2_norm": -np.linalg.norm(incoming, axis=1),
-        "largest_entry": -np.abs(incoming).max(1),
-        "other_rule": activations.mean(0),
-    }
-    _require_order(done, -np.abs(incoming).sum(1), mistakes)
+    _require_order(done, _total_weight(incoming), _weight_mistakes(incoming, activations))
     return None
 
 
@@ -86,13 +123,7 @@ def rank_neurons__largest_weight(run: PartRun, rng: np.random.Generator) -> Valu
 def rank_neurons__dormant(run: PartRun, rng: np.random.Generator) -> Values:
     incoming, activations = _layer(rng)
     done = _rank(run, incoming, activations, "dormant")
-    mistakes = {
-        "counts_answers": (activations > 0).mean(0),
-        "largest_entry": activations.max(0),
-        "median": np.median(activations, axis=0),
-        "other_rule": -np.abs(incoming).sum(1),
-    }
-    _require_order(done, activations.mean(0), mistakes)
+    _require_order(done, activations.mean(0), _dormant_mistakes(incoming, activations))
     return None
 
 
