@@ -17,6 +17,7 @@ from typing import Any
 from grader import __version__, leaderboard, messages, secrecy
 from grader.calls import Finding
 from grader.contract import INVISIBLE_TRIGGER, PARTS, Check, Part, check, max_bonus, max_score, part
+from grader.in_process import LocalServer
 from grader.isolation import Isolation, available_isolation
 from grader.lockdown import Limits
 from grader.outcome import ChallengeResult, Location, Outcome, Reason, Report, Status
@@ -32,7 +33,7 @@ from grader.parts import (
     invisible_trigger_update,  # noqa: F401 registers its checks
 )
 from grader.parts.run import CheckFunction, PartRun, Progress, ResourceAbsent
-from grader.sandbox import ChildServer, LocalServer, StepServer
+from grader.sandbox import ChildServer, StepServer
 from grader.spec import Spec, load_spec
 from grader.student import StudentModule
 from grader.submission import Submission, read_submission

@@ -53,6 +53,10 @@ class SandboxError(Exception):
     """The isolation could not be set up: the grader's trouble, never the student's."""
 
 
+class MachineFault(Exception):
+    """The machine is the reason that student code gave no answer: a grader error, and never the student's fault."""
+
+
 @functools.cache
 def available_isolation() -> tuple[Isolation, str]:
     """The strongest isolation that works here, by trying it, and why it is not a stronger one ("" if it is)."""

@@ -73,11 +73,20 @@ def grade(submission: Path, *, language: str = "en") -> Lab:
     """
     language = language if language in messages.LANGUAGES else "en"
     try:
+        _require_absolute_paths()
         return _known(submission) or _grade(submission, language)
     except Exception as error:  # whatever it is: nothing the submission does can raise here
         if os.environ.get("NBGRADER_EXECUTION") == "autograde":
             os.kill(os.getpid(), signal.SIGKILL)
         raise GraderFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _require_absolute_paths() -> None:
+    """A kernel runs in the submission's folder, and nobody means a path from there."""
+    for name in (SPEC_VARIABLE, RESULTS_VARIABLE):
+        value = os.environ.get(name)
+        if value and not Path(value).is_absolute():
+            raise ValueError(f"{name} is {value!r}: a notebook needs an absolute path")
 
 
 def _grade(submission: Path, language: str) -> Lab:
@@ -105,6 +114,8 @@ def _known(submission: Path) -> Lab | None:
     from grader.batch.ledger import grader_hash
     from grader.submission import read_submission
 
+    if not (summary := Path(directory, "summary.json")).is_file():
+        raise FileNotFoundError(f"{RESULTS_VARIABLE} names no results of a batch: there is no {summary}")
     if grader_of(Path(directory)) != grader_hash():
         return None
     spec = Path(os.environ.get(SPEC_VARIABLE, PUBLIC_SPEC)).read_bytes()

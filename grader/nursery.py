@@ -9,7 +9,8 @@ Not covered: the workers of one nursery share its pid namespace, so one can see 
 Control messages are single JSON objects, strictly question and answer: ``start`` (with descriptors: the worker's
 socket, the pipe for what it prints and, on Linux, the memory that it shares with the parent) -> ``{"pid"}``; ``cpu`` ->
 ``{"seconds", "queued"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it, or null while the worker
-runs, and ``{"threads"}``, whether it was ended because it had started too many.
+runs, ``{"seconds"}``, the processor time that it had taken then, and ``{"threads"}``, whether it was ended because it
+had started too many.
 """
 
 from __future__ import annotations
@@ -75,13 +76,13 @@ def _end_bombs() -> None:
             os.kill(pid, signal.SIGKILL)  # not reaped yet, so this is still the worker's
 
 
-def _reap(pid: int, options: int = 0) -> int | None:
-    """The wait status of a worker, None while it runs (with WNOHANG)."""
-    found, status = os.waitpid(pid, options)
+def _reap(pid: int, options: int = 0) -> dict[str, Any]:
+    """The wait status of a worker and the processor time that it took; None while it runs (with WNOHANG)."""
+    found, status, used = os.wait4(pid, options)
     if not found:
-        return None
+        return {"status": None, "seconds": None}
     _running.discard(pid)
-    return status
+    return {"status": status, "seconds": used.ru_utime + used.ru_stime}
 
 
 def _answer(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> dict[str, Any]:
@@ -91,12 +92,12 @@ def _answer(question: dict[str, Any], descriptors: list[int], control: socket.so
         return {"seconds": _cpu_seconds(question["pid"]), "queued": _queued_seconds(question["pid"])}
     if question["do"] == "end":
         os.kill(question["pid"], signal.SIGKILL)
-        return {"status": _reap(question["pid"])}
+        return _reap(question["pid"])
     deadline = time.monotonic() + question["seconds"]
     while True:
-        status = _reap(question["pid"], os.WNOHANG)
-        if status is not None or time.monotonic() > deadline:
-            return {"status": status, "threads": question["pid"] in _bombs}
+        found = _reap(question["pid"], os.WNOHANG)
+        if found["status"] is not None or time.monotonic() > deadline:
+            return {**found, "threads": question["pid"] in _bombs}
         _end_bombs()
         time.sleep(0.005)
 

@@ -22,10 +22,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from grader import shared_memory
-from grader.isolation import Isolation, SandboxError, start_python
+from grader.isolation import Isolation, MachineFault, SandboxError, start_python
 from grader.lockdown import Limits, hide_memory
 from grader.shared_memory import SharedMemory
 from grader.wire import Channel, Frame, Timeout, WireError
@@ -70,6 +68,21 @@ class Usage:
     asked: float
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended.
+
+    Attributes:
+        status: as ``os.waitpid`` gives it.
+        seconds: processor time that it had taken, over all its threads.
+        threads: it was killed for the number of its threads.
+    """
+
+    status: int
+    seconds: float
+    threads: bool
+
+
 class StepServer(Protocol):
     """Something that answers frames: a child process, or this one."""
 
@@ -86,6 +99,7 @@ class StepServer(Protocol):
 
         Raises:
             ChildFailure: no complete answer came in time, or not the answer to this question.
+            MachineFault: the child was killed from outside, or got no processor.
         """
         ...
 
@@ -150,13 +164,10 @@ class Nursery:
         descriptors = (channel, output) if memory is None else (channel, output, memory)
         return int(self._ask(question, seconds, descriptors)["pid"])
 
-    def wait(self, pid: int, seconds: float) -> tuple[int | None, bool]:
-        """The wait status of a worker that ended, or None if it still runs after so many seconds.
-
-        And whether it was ended for the number of its threads.
-        """
+    def wait(self, pid: int, seconds: float) -> Ended | None:
+        """How a worker ended; None if it still runs after so many seconds."""
         answer = self._ask({"do": "wait", "pid": pid, "seconds": seconds}, seconds + 10)
-        return answer["status"], answer["threads"]
+        return None if answer["status"] is None else Ended(**answer)
 
     def usage(self, pid: int) -> tuple[float | None, float | None]:
         """CPU time of a worker, and how long it had to wait for a processor; None where the system does not say."""
@@ -267,7 +278,7 @@ class ChildServer:
             channel.send(replace(question, nonce=nonce), deadline)
             took = _seconds_of(meanwhile)
             began, deadline = began + took, deadline + took
-            answer = channel.receive(deadline)
+            answer = self._receive(channel, deadline, seconds)
         except Timeout:
             raise ChildFailure("timeout", {"seconds": seconds}) from None
         except WireError as error:
@@ -277,6 +288,28 @@ class ChildServer:
         if answer.nonce != nonce:
             raise ChildFailure("protocol", {"message": "an answer to a question that was not asked"})
         return answer
+
+    def _receive(self, channel: Channel, deadline: float, seconds: float) -> Frame:
+        """The answer. Where half of the time has passed without one, how the child fares from then on is watched."""
+        if channel.await_data(deadline - seconds / 2):
+            return channel.receive(deadline)
+        halfway, since = self.usage(), time.monotonic()
+        try:
+            return channel.receive(deadline)
+        except Timeout:
+            self._blame_the_machine(halfway, time.monotonic() - since)
+            raise
+
+    def _blame_the_machine(self, before: Usage | None, seconds: float) -> None:
+        """Raises MachineFault if, in so many seconds, the child mostly waited for a processor."""
+        after = self.usage()
+        if before is None or after is None:
+            return
+        queued = after.queued - before.queued
+        if max(after.cpu - before.cpu, seconds - queued) < seconds / 2:
+            raise MachineFault(
+                f"the machine was too busy: of {seconds:.1f} s, student code waited {queued:.1f} for a processor"
+            )
 
     def usage(self) -> Usage | None:
         if self._channel is None or not self._pid:
@@ -313,18 +346,28 @@ class ChildServer:
         return self._channel
 
     def _why_gone(self, error: WireError) -> ChildFailure:
-        """Tell a child that ended from one that wrote something unreadable."""
-        status, threads = self._nursery.wait(self._pid, 0.5)
-        if status is None:
+        """Tell a child that ended from one that wrote something unreadable.
+
+        Raises:
+            MachineFault: it was killed, and neither by the nursery nor at its limit. Its own code may not send signals.
+        """
+        ended = self._nursery.wait(self._pid, 0.5)
+        if ended is None:
             return ChildFailure("protocol", {"message": str(error)})
         self._pid = 0
-        if threads:
+        if ended.threads:
             return ChildFailure("thread_limit")
-        if os.WIFEXITED(status):
-            return ChildFailure("crashed", {"how": f"exit status {os.WEXITSTATUS(status)}"})
-        if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+        if os.WIFEXITED(ended.status):
+            return ChildFailure("crashed", {"how": f"exit status {os.WEXITSTATUS(ended.status)}"})
+        killed_by = os.WTERMSIG(ended.status)
+        if killed_by == signal.SIGKILL and ended.seconds < self._limits.cpu_seconds - 1:
+            raise MachineFault(
+                f"student code was killed from outside after {ended.seconds:.1f} s of processor time: "
+                "most likely the machine ran out of memory; grade fewer submissions at a time"
+            )
+        if killed_by in (signal.SIGXCPU, signal.SIGKILL):
             return ChildFailure("cpu_limit")
-        return ChildFailure("crashed", {"how": signal.Signals(os.WTERMSIG(status)).name})
+        return ChildFailure("crashed", {"how": signal.Signals(killed_by).name})
 
     def _drain(self, descriptor: int) -> None:
         """Keep the pipe empty so that printing never blocks the child, and keep only the beginning of it."""
@@ -340,30 +383,3 @@ class ChildServer:
         if self._pid and self._nursery.is_alive:
             self._nursery.end(self._pid)
         self._reader.join(timeout=1)
-
-
-class LocalServer:
-    """The worker's session in this very process, for a debugger: no isolation of any kind."""
-
-    output = ""
-
-    def __init__(self, device: str = "cpu") -> None:
-        from grader.worker import Session
-
-        self._session = Session(device)
-
-    def ask(self, question: Frame, *, seconds: float, meanwhile: Meanwhile = nothing) -> Frame:
-        meanwhile()
-        # Copies, as a pipe would make them: what the student's code writes into must not be the parent's own.
-        answer = self._session.handle(_copied(question))
-        return _copied(answer)
-
-    def usage(self) -> Usage | None:
-        return None
-
-    def close(self) -> None:
-        pass
-
-
-def _copied(frame: Frame) -> Frame:
-    return replace(frame, arrays=tuple(np.array(a) for a in frame.arrays))

@@ -223,6 +223,14 @@ class Channel:
             raise WireError(f"{payload} B do not fit into the shared memory")
         return decode(self._read(header, deadline).tobytes(), self._memory.read(payload))
 
+    def await_data(self, deadline: float) -> bool:
+        """Whether anything came before the deadline (or the other side went away)."""
+        try:
+            self._wait(select.POLLIN, deadline)
+        except Timeout:
+            return False
+        return True
+
     def _read(self, count: int, deadline: float | None) -> np.ndarray:
         data = np.empty(count, np.uint8)  # not a bytearray, which would be filled with zeros first
         view = data.data

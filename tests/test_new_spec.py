@@ -212,3 +212,24 @@ def test_the_public_goals_of_part_1_leave_the_margin_that_was_measured() -> None
     assert asked.asr <= limits["asr"]
     assert max(row["untriggered_rate"] for row in rows) <= asked.untriggered_rate / 2
     assert max(row["largest_audit_error"] for row in rows) <= 1, "a false alarm of the audit"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "name", "end"),
+    [
+        ("public_seeds", "acc", "ACC", min),
+        ("public_seeds", "asr", "ASR", min),
+        ("clean_label_seeds", "acc_drop", "ACC drop", max),
+        ("repair_seeds", "fine_pruning.asr", "ASR", max),
+        ("repair_seeds", "fine_pruning.acc_drop", "ACC drop", max),
+        ("repair_seeds", "activation_clustering.asr", "ASR", max),
+        ("repair_seeds", "activation_clustering.acc_drop", "ACC drop", max),
+    ],
+)
+def test_the_public_spec_quotes_the_committed_tables(table, column, name, end) -> None:
+    path = ROOT / "solution" / "measured" / f"{table}.csv"
+    code = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    values = [row[column] for row in seeds.read_rows(path, code)]
+    told = " ".join(line.lstrip("# ") for line in PUBLIC_SPEC.read_text(encoding="utf-8").splitlines())
+    mean, spread = statistics.mean(values), statistics.stdev(values)
+    assert f"{name} mean {mean:.5f}, sd {spread:.5f}, {end.__name__} {end(values):.5f}" in told

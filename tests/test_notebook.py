@@ -122,6 +122,24 @@ class TestResultsOfABatch:
         assert notebook.grade(ROOT / "assignment").report.score == 100
 
 
+@pytest.mark.parametrize("variable", [SPEC_VARIABLE, notebook.RESULTS_VARIABLE])
+def test_a_relative_path_is_refused(variable: str, results: Path, monkeypatch: pytest.MonkeyPatch):
+    """The kernel runs in the submission's folder, where it would be something else, or nothing."""
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    monkeypatch.setenv(variable, "results")
+    with pytest.raises(
+        notebook.GraderFailed, match=f"{variable} is 'results': a notebook needs an absolute path"
+    ):
+        notebook.grade(ROOT / "assignment")
+
+
+def test_a_folder_without_results_is_not_passed_over(results: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    (results / "summary.json").unlink()
+    with pytest.raises(notebook.GraderFailed, match="no results of a batch"):
+        notebook.grade(ROOT / "assignment")
+
+
 def test_results_that_are_gone_are_a_failure_of_the_grader(results: Path, monkeypatch: pytest.MonkeyPatch):
     """And no error of another kind, which nbgrader would take for a zero."""
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)

@@ -69,6 +69,11 @@ def accuracy(predictions: Tensor, y: Tensor) -> Rate:
     return Rate(int((predictions == y).sum()), len(y))
 
 
+def accuracy_drop(before: float, after: float) -> float:
+    """How far the ACC fell, both in [0, 1]; rounded to 1e-9, so that 0.99 - 0.98 is not more than 0.01."""
+    return round(before - after, 9)
+
+
 def attack_success_rate(predictions: Tensor, y: Tensor, target: int) -> Rate:
     """Share predicted as ``target`` among the images whose true class is *not* the target (N,), (N,).
 

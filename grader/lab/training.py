@@ -314,6 +314,8 @@ def kept_model(name: str, train: Callable[[], LeNet5]) -> LeNet5:
             warnings.warn(f"{error}; training it again", stacklevel=3)
     model = train().cpu().train()
     try:
+        # a hidden spec's seed is in the name, and its victims say what its target is: for nobody else on the machine
+        cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         save_weights(cached, model)
     except OSError as error:
         warnings.warn(f"{name} could not be cached in {cached.parent} ({error})", stacklevel=3)

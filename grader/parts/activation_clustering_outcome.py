@@ -21,7 +21,7 @@ from grader.lab.data import Images, to_float
 from grader.lab.defences.activation_clustering import Found, compare, features_of
 from grader.lab.defences.fine_pruning import TUNE_RATE
 from grader.lab.defences.repair import fine_tune
-from grader.lab.metrics import Rate, accuracy, attack_success_rate, predict
+from grader.lab.metrics import Rate, accuracy, accuracy_drop, attack_success_rate, predict
 from grader.lab.models import LeNet5
 from grader.lab.triggers.poisoning import PoisonedSet
 from grader.lab.triggers.visible import Patch
@@ -156,7 +156,7 @@ def outcome_acc(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
     before, after = forgotten(run)
     limit = run.spec.activation_clustering.thresholds.acc_drop
     values: dict[str, Any] = {"before": before[0].value, "after": after[0].value, "limit": limit}
-    if not before[0].value - after[0].value <= limit:
+    if not accuracy_drop(before[0].value, after[0].value) <= limit:
         raise Finding("below", **values)
     return values
 

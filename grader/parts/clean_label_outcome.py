@@ -28,7 +28,7 @@ from grader.calls import Finding, TensorArgument
 from grader.lab import clean_label
 from grader.lab.data import to_float
 from grader.lab.last_layer import Poisons, extract, solve_poisoned
-from grader.lab.metrics import linf, psnr, ssim
+from grader.lab.metrics import accuracy_drop, linf, psnr, ssim
 from grader.parts.clean_label_victims import VICTIMS, Victim
 from grader.parts.run import CheckFunction, PartRun
 from grader.spec import CleanLabelAttack
@@ -208,8 +208,9 @@ def _turned(run: PartRun, name: str) -> Mapping[str, Any]:
 def _acc(run: PartRun, name: str) -> Mapping[str, Any]:
     result, limit = attack(run, name), getattr(run.spec.clean_label, name).acc_drop
     clean_acc = result.outcome.acc_before.value
-    if not clean_acc - result.acc <= limit:
-        raise Finding("dropped", drop=clean_acc - result.acc, acc=result.acc, limit=limit)
+    drop = accuracy_drop(clean_acc, result.acc)
+    if not drop <= limit:
+        raise Finding("dropped", drop=drop, acc=result.acc, limit=limit)
     return {"acc": result.acc, "clean_acc": clean_acc}
 
 

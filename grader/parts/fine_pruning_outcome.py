@@ -19,7 +19,7 @@ from grader.calls import Finding
 from grader.lab.data import Images, to_float
 from grader.lab.defences.fine_pruning import RULES, activations, prune
 from grader.lab.defences.repair import clean_set, fine_tune
-from grader.lab.metrics import Rate, accuracy, attack_success_rate, predict
+from grader.lab.metrics import Rate, accuracy, accuracy_drop, attack_success_rate, predict
 from grader.lab.models import LeNet5
 from grader.lab.training import clean_file_name, clean_start
 from grader.lab.triggers.visible import Patch
@@ -155,7 +155,7 @@ def outcome_acc(run: PartRun, _: np.random.Generator) -> Mapping[str, Any]:
     result, limits = repaired(run), run.spec.fine_pruning.thresholds
     before, after = result.before[0].value, result.tuned[0].value
     values: dict[str, Any] = {"before": before, "after": after, "limit": limits.acc_drop}
-    if not before - after <= limits.acc_drop:
+    if not accuracy_drop(before, after) <= limits.acc_drop:
         raise Finding("below", **values)
     return values
 

@@ -54,7 +54,7 @@ def run_entry(run: PartRun) -> Reached:
 
     Raises:
         Finding: the student's code failed, took too long or returned something else than gradients of the objective.
-        MachineTooBusy: training did not end in time, and the student's code is not the reason.
+        MachineFault: training did not end in time, and the student's code is not the reason.
     """
     spec, goal = run.spec.invisible_trigger, run.spec.challenge
     torch.set_num_threads(run.spec.threads.parent)

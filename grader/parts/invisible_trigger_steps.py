@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from grader.audit import Verdict, audited_model, check_delta_gradient, check_gradients
 from grader.calls import MALFORMED, Finding, Returned, decode_result
+from grader.isolation import MachineFault
 from grader.lab.adam import Adam
 from grader.lab.models import LeNet5
 from grader.lab.training import Batch
@@ -37,10 +38,6 @@ DELTA_SHAPE = (1, 1, 28, 28)
 """Of the trigger for MNIST: (1, C, H, W)."""
 SHADOW_TOLERANCE = 1e-6
 """Largest accepted difference of the child's delta from the shadow's, in pixel units."""
-
-
-class MachineTooBusy(Exception):
-    """Training did not end in time, and the student's code is not the reason: a grader error."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +196,7 @@ class ChildStepper:
         limit = self._run.spec.limits.run_seconds
         usage = self._run.student.usage()
         if usage is not None and max(usage.cpu, usage.asked - usage.queued) < limit / 2:
-            raise MachineTooBusy(
+            raise MachineFault(
                 f"training took over {limit:.0f} s: the student's code had {usage.asked:.0f} s to answer, waited "
                 f"{usage.queued:.0f} s of them for a processor, and used {usage.cpu:.0f} s of CPU"
             )

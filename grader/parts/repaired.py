@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.calls import Finding
+from grader.lab.metrics import accuracy_drop
 
 LARGEST_FALL = 0.05
 """Of the ACC, unless the spec allows more; less than never saying the target would cost, which is a tenth."""
@@ -17,5 +18,5 @@ def require_working(before: float, after: float, allowed: float) -> None:
     Raises:
         Finding: ``broken``, with the ACC before and after.
     """
-    if not before - after <= max(LARGEST_FALL, allowed):
+    if not accuracy_drop(before, after) <= max(LARGEST_FALL, allowed):
         raise Finding("broken", before=before, after=after)

@@ -15,9 +15,10 @@ from grader import messages
 from grader.calls import Finding
 from grader.contract import PARTS, Check
 from grader.grading import Grading
+from grader.in_process import LocalServer
 from grader.outcome import Outcome, Status
 from grader.parts.invisible_trigger_steps import read_delta, read_step
-from grader.sandbox import LocalServer, Meanwhile, Usage, nothing
+from grader.sandbox import Meanwhile, Usage, nothing
 from grader.spec import Spec, load_spec
 from grader.wire import Frame, WireError, decode, encode, sizes
 from tests.fuzz.frames import odd_value

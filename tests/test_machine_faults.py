@@ -1,0 +1,66 @@
+"""A child that the machine killed or starved: the grader's trouble, which is tried again and costs nobody a point."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from grader.contract import INVISIBLE_TRIGGER
+from grader.grading import Grading
+from grader.isolation import ROOT, Isolation, MachineFault
+from grader.outcome import Status
+from grader.sandbox import nursery
+from grader.spec import load_spec
+from tests.processes import descendants
+from tests.test_sandbox import call, needs_bubblewrap, start
+
+
+def worker_of(isolation: Isolation) -> int:
+    """The pid of the only worker, which is the last of the family."""
+    return descendants(nursery(isolation).process.pid)[-1]
+
+
+@pytest.mark.parametrize("isolation", ["process", pytest.param("bubblewrap", marks=needs_bubblewrap)])
+def test_who_is_killed_from_outside_has_not_used_up_the_processor_time(isolation: Isolation) -> None:
+    """As the kernel does where memory runs out, and no student code can to itself."""
+    child = start(isolation)
+    worker = worker_of(isolation)
+    killer = threading.Timer(0.5, os.kill, (worker, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(MachineFault, match="killed from outside"):
+        call(child, "spin", seconds=20)
+    child.close()
+
+
+@needs_bubblewrap
+def test_who_gets_no_processor_has_not_answered_too_late() -> None:
+    child = start("bubblewrap")
+    worker = worker_of("bubblewrap")
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as busy:
+        assert busy.stdout is not None
+        busy.stdout.readline()
+        for task in map(int, os.listdir(f"/proc/{worker}/task")):
+            os.sched_setaffinity(task, {min(os.sched_getaffinity(0))})
+            os.sched_setscheduler(task, os.SCHED_IDLE, os.sched_param(0))
+        with pytest.raises(MachineFault, match="too busy"):
+            call(child, "spin", seconds=2)
+        busy.kill()
+    child.close()
+
+
+@needs_bubblewrap
+def test_a_killed_child_costs_no_points_and_the_next_check_is_well(tmp_path: Path) -> None:
+    source = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
+    (tmp_path / "invisible_trigger.py").write_text(source, encoding="utf-8")
+    with Grading(tmp_path, load_spec()) as grading:
+        first, second, third = (c.id for c in INVISIBLE_TRIGGER.checks[:3])
+        assert grading.outcome(first).status is Status.PASSED
+        os.kill(worker_of("bubblewrap"), signal.SIGKILL)
+        assert grading.outcome(second).status is Status.ERROR
+        assert grading.outcome(third).status is Status.PASSED
+        assert grading.report_finished().status == "grader_error"
