@@ -3,7 +3,9 @@
 A checkout may have been made by the student, ``.git`` and all. So git never runs *in* it: it runs in an empty
 repository of our own, and is only pointed at the checkout's store of objects. The checkout's configuration, hooks,
 filters, attributes, refs and remotes are never read, which leaves nothing to run and nothing to fetch. A store that
-borrows objects from elsewhere on this machine (``alternates``) is refused.
+borrows objects from elsewhere on this machine (``alternates``) is refused. git takes an object's name from the store on
+trust, and a student could put other content under an old name: so every object on the way from the commit to a file is
+hashed here, and must be what it is called.
 
 Dates are not looked at, since author and committer dates are whatever the student wants. What counts is the commit
 that the *server* had recorded at the deadline.
@@ -11,6 +13,7 @@ that the *server* had recorded at the deadline.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -20,6 +23,8 @@ from functools import cache
 from pathlib import Path
 
 GIT_SECONDS = 30.0
+LARGEST_OBJECT = 2**24
+"""Bytes of a commit or a tree; a folder of 20,000 files has a megabyte."""
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REGULAR = ("100644", "100755")
 
@@ -52,21 +57,89 @@ def read_commit(
     Raises:
         CheckoutProblem: the commit is not there, or the checkout is not a plain one.
     """
-    store = _object_store(checkout)
-    # -l: with sizes, before anything is unpacked
-    listing = _git(store, commit, "ls-tree", "-z", "-l", "--full-tree", f"{commit}^{{commit}}", "--", *paths)
+    objects = _Objects(_object_store(checkout), commit)
+    root = objects.tree_of_commit()
     found: dict[str, bytes | None] = {}
-    for line in listing.decode("utf-8", "replace").split("\0"):
-        if not line:
+    for path in paths:
+        entry = objects.find(root, path)
+        if entry is None:
             continue
-        about, _, path = line.partition("\t")
-        mode, _, name, size = about.split()
+        mode, name = entry
         if mode not in _REGULAR:
             found[path] = None
-        elif int(size) > largest:
+        elif objects.size(name) > largest:
             found[path] = b" " * (largest + 1)
         else:
-            found[path] = _git(store, commit, "cat-file", "blob", name)
+            found[path] = objects.read("blob", name)
+    return found
+
+
+_Entry = tuple[str, str]  # mode, name of the object
+
+
+class _Objects:
+    """The objects of a store, each held to its name."""
+
+    def __init__(self, store: Path, commit: str) -> None:
+        self._store = store
+        self._commit = commit
+        self._algorithm = "sha1" if len(commit) == 40 else "sha256"
+        self._trees: dict[str, dict[bytes, _Entry]] = {}
+
+    def size(self, name: str) -> int:
+        """Bytes, before anything is unpacked."""
+        return int(_git(self._store, self._commit, "cat-file", "-s", name))
+
+    def read(self, kind: str, name: str) -> bytes:
+        """The object's content. Raises CheckoutProblem if it is not what its name says."""
+        content = _git(self._store, self._commit, "cat-file", kind, name)
+        digest = hashlib.new(
+            self._algorithm, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False
+        )
+        if digest.hexdigest() != name:
+            raise CheckoutProblem(
+                f"the {kind} {name} has another content than its name says: it was tampered with"
+            )
+        return content
+
+    def tree_of_commit(self) -> str:
+        self._require_small(self._commit)
+        first = self.read("commit", self._commit).split(b"\n", 1)[0].decode("ascii", "replace")
+        name = first.removeprefix("tree ")
+        if not is_commit(name):
+            raise CheckoutProblem(f"commit {self._commit} is malformed: it names no tree")
+        return name
+
+    def find(self, tree: str, path: str) -> _Entry | None:
+        """What a tree has at a path; None where there is nothing."""
+        first, _, rest = path.partition("/")
+        entry = self._tree(tree).get(first.encode())
+        if not rest or entry is None:
+            return entry
+        return self.find(entry[1], rest) if entry[0] == "40000" else None
+
+    def _tree(self, name: str) -> dict[bytes, _Entry]:
+        if name not in self._trees:
+            self._require_small(name)
+            try:
+                self._trees[name] = _entries(self.read("tree", name), len(name) // 2)
+            except ValueError:
+                raise CheckoutProblem(f"the tree {name} is malformed") from None
+        return self._trees[name]
+
+    def _require_small(self, name: str) -> None:
+        if self.size(name) > LARGEST_OBJECT:
+            raise CheckoutProblem(f"the object {name} is too large for a commit or a folder")
+
+
+def _entries(content: bytes, length: int) -> dict[bytes, _Entry]:
+    """The entries of a tree: mode, space, name, NUL and the object's name in so many bytes, one behind the other."""
+    found, offset = dict[bytes, _Entry](), 0
+    while offset < len(content):
+        end = content.index(b"\0", offset)
+        mode, _, name = content[offset:end].partition(b" ")
+        offset = end + 1 + length
+        found[name] = (mode.decode("ascii"), content[end + 1 : offset].hex())
     return found
 
 

@@ -1,7 +1,9 @@
 """Git checkouts: read at the recorded commit, whatever the checkout's own configuration would like to do."""
 
+import hashlib
 import os
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,45 @@ def test_a_store_that_borrows_from_elsewhere_is_refused(checkout, tmp_path, how)
     assert is_checkout(thief)
     with pytest.raises(CheckoutProblem, match=r"plain folder|borrows"):
         read(thief, hash_)
+
+
+def put(folder: Path, name: str, kind: str, content: bytes) -> None:
+    """Put an object under any name, as whoever has the store can."""
+    path = folder / ".git" / "objects" / name[:2] / name[2:]
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content))
+
+
+@pytest.mark.parametrize("kind", ["blob", "tree", "commit"])
+def test_other_content_under_the_name_that_the_server_recorded_is_refused(checkout, kind):
+    """git itself says nothing: it hashes what it writes, and not what it reads."""
+    in_time = commit(checkout, "in time")
+    of_kind = {"blob": f"{in_time}:{CORE}", "tree": f"{in_time}^{{tree}}", "commit": in_time}
+    name = git(checkout, "rev-parse", of_kind[kind])
+    late = git(checkout, "rev-parse", of_kind[kind].replace(in_time, commit(checkout, "too late")))
+    content = subprocess.run(
+        ["git", "cat-file", kind, late], cwd=checkout, check=True, capture_output=True
+    ).stdout
+    put(checkout, name, kind, content)
+    assert git(checkout, "show", f"{in_time}:{CORE}") == "too late"
+    with pytest.raises(CheckoutProblem, match=f"the {kind} {name} has another content"):
+        read(checkout, in_time)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [("commit", b"tree --batch\n"), ("commit", b""), ("tree", b"100644 x"), ("tree", b"\xff x\0")],
+)
+def test_a_malformed_object_of_the_right_name_is_a_problem_and_no_crash(checkout, kind, content):
+    name = hashlib.sha1(f"{kind} {len(content)}\0".encode() + content).hexdigest()
+    put(checkout, name, kind, content)
+    if kind == "tree":
+        content = f"tree {name}\n".encode()
+        name = hashlib.sha1(f"commit {len(content)}\0".encode() + content).hexdigest()
+        put(checkout, name, "commit", content)
+    with pytest.raises(CheckoutProblem, match=r"malformed|is not in it"):
+        read(checkout, name)
 
 
 def test_links_and_folders_in_a_commit_are_no_regular_files(checkout):
