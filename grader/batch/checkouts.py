@@ -40,7 +40,10 @@ def is_commit(text: str) -> bool:
 
 def is_checkout(path: Path) -> bool:
     """A folder with ``.git`` in it, or a bare repository."""
-    return os.path.lexists(path / ".git") or ((path / "HEAD").is_file() and (path / "objects").is_dir())
+    # os.path's, which say no where the folder cannot be entered
+    return os.path.lexists(path / ".git") or (
+        os.path.isfile(path / "HEAD") and os.path.isdir(path / "objects")
+    )
 
 
 def read_commit(

@@ -2,14 +2,16 @@
 
 Nothing is ever unpacked: of an archive or a checkout only the files that the contract names, and the leaderboard entry
 beside them, are read, each up to the size limit of a submission, so an entry called ``../../x``, a link or a bomb has
-nowhere to go. Each is looked for at the top, in ``assignment/``, or in both places below a single top-level folder,
-which is what zips of a repository have.
+nowhere to go. They are looked for in ``assignment/``, at the top, or in both places below a single top-level folder,
+which is what zips of a repository have: all of them in the first place that has the core part's file, or else in the
+first that has any. Where several places have some, a note says so.
 
 What cannot be taken is not graded and is no zero: the entry says why, and a person decides.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -17,8 +19,7 @@ import tempfile
 import unicodedata
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -26,12 +27,29 @@ from grader.batch.checkouts import CheckoutProblem, is_checkout, read_commit
 from grader.contract import PARTS
 from grader.submission import CHALLENGE, MAX_SOURCE, read_submission
 
-MAX_ARCHIVE = 32 * 2**20  # bytes of a zip file; its table of contents is read whole
+MAX_ARCHIVE = (
+    2**30
+)  # bytes of a zip file, of which only a few are read; a whole repository with .git has 70 MB
+MAX_CONTENTS = 4 * 2**20  # bytes of its table of contents, which is read whole
 MAX_ENTRIES = 20_000
 FILENAMES = tuple(part.filename for part in PARTS)
+CORE = tuple(part.filename for part in PARTS if part.core)
 TAKEN = (*FILENAMES, CHALLENGE)
 """What is read; a place that has none of the parts' files has no submission."""
-RESERVED = frozenset({"grades.csv", "summary.json", "changes.csv"})
+RESERVED = frozenset({"grades.csv", "summary.json", "changes.csv", "class.html"})
+_OTHER_ARCHIVES = (
+    ".tar",
+    ".tar.gz",
+    ".tgz",
+    ".tar.bz2",
+    ".tar.xz",
+    ".tar.zst",
+    ".7z",
+    ".rar",
+    ".gz",
+    ".bz2",
+    ".xz",
+)
 # What operating systems and archivers leave lying about.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _UNUSABLE_LOGIN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]|^[.\s~-]|[.\s]$")
@@ -55,7 +73,7 @@ class Entry:
     Attributes:
         login: whose it is: the name of its folder or zip file.
         source: where it lies.
-        kind: ``folder``, ``zip`` or ``git``.
+        kind: ``folder``, ``zip`` or ``git``; ``link`` or ``archive`` where there is a problem.
         files: what is graded; empty where there is a problem.
         hash: the submission's hash as every report has it; "" where there is a problem.
         commit: the recorded commit that the files were read at.
@@ -95,15 +113,13 @@ def take_class(directory: Path, *, commits: Mapping[str, str] | None = None, log
     entries, ignored = [], []
     for path in sorted(directory.iterdir(), key=lambda p: p.name):
         if path.name.startswith(".") or path.name.lower() in _LITTER or _kind(path) is None:
-            ignored.append(path.name)
+            ignored.append(printable(path.name))
         else:
             entries.append(_take(path, commits, login_prefix))
-    counts = Counter(entry.login.casefold() for entry in entries)
-    return Class(
-        tuple(_refused(e, "two submissions have this login") if counts[e.login.casefold()] > 1 else e
-              for e in entries),
-        tuple(ignored),
-    )  # fmt: skip
+    of_login: dict[str, list[Entry]] = {}
+    for entry in entries:
+        of_login.setdefault(entry.login.casefold(), []).append(entry)
+    return Class(tuple(_only(found) for found in of_login.values()), tuple(ignored))
 
 
 def write_files(files: Files, directory: Path) -> None:
@@ -116,8 +132,24 @@ def write_files(files: Files, directory: Path) -> None:
             (directory / name).write_bytes(content)
 
 
-def _refused(entry: Entry, problem: str) -> Entry:
-    return replace(entry, files={}, hash="", problem=problem)
+def _only(entries: Sequence[Entry]) -> Entry:
+    """The only entry of a login; where there are several, none of them: which one counts is for a person to say."""
+    if len(entries) == 1:
+        return entries[0]
+    names = ", ".join(printable(entry.source.name) for entry in entries)
+    return replace(
+        entries[0],
+        files={},
+        hash="",
+        commit=None,
+        notes=(),
+        problem=f"several submissions have this login: {names}",
+    )
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be written down: one that is no UTF-8 has its odd bytes spelt out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _kind(path: Path) -> str | None:
@@ -125,11 +157,15 @@ def _kind(path: Path) -> str | None:
         return "link"
     if path.is_dir():
         return "git" if is_checkout(path) else "folder"
-    return "zip" if path.suffix.lower() == ".zip" else None
+    if path.suffix.lower() == ".zip":
+        return "zip"
+    return "archive" if path.name.lower().endswith(_OTHER_ARCHIVES) else None
 
 
 def _login(path: Path, kind: str, prefix: str) -> str:
-    name = path.stem if kind == "zip" else path.name
+    name = printable(path.stem if kind == "zip" else path.name)
+    if kind == "archive":
+        name = name[: -max(len(end) for end in _OTHER_ARCHIVES if name.lower().endswith(end))]
     if kind == "git":
         name = name.removesuffix(".git")  # a bare repository
     return unicodedata.normalize("NFC", name.removeprefix(prefix))
@@ -144,10 +180,12 @@ def _take(path: Path, commits: Mapping[str, str] | None, prefix: str) -> Entry:
             raise IntakeProblem("its name cannot be a login: rename it")
         if kind == "link":
             raise IntakeProblem("a symbolic link is not followed")
-        commit, notes = None, list[str]()
+        if kind == "archive":
+            raise IntakeProblem("of archives only zip files are taken: unpack it into a folder of this name")
+        commit = None
         if commits is not None:
             commit = commits.get(login.casefold())
-            files = _at_commit(path, kind, commit)
+            files, notes = _at_commit(path, kind, commit)
         else:
             files, notes = _read_zip(path) if kind == "zip" else _read_folder(path)
         if not files:
@@ -169,23 +207,35 @@ def is_login(text: str) -> bool:
     )
 
 
-def _at_commit(path: Path, kind: str, commit: str | None) -> Files:
+def _at_commit(path: Path, kind: str, commit: str | None) -> tuple[Files, list[str]]:
     if commit is None:
         raise IntakeProblem("the list of commits has none for this login")
     if kind != "git":
         raise IntakeProblem("it is no git checkout, so it cannot be read at its recorded commit")
-    places = [*TAKEN, *(f"assignment/{name}" for name in TAKEN)]
-    found = read_commit(path, commit, places, largest=MAX_SOURCE)
-    return _first_place(found, ("", "assignment/"))
+    paths = [place + name for place in _PLACES for name in TAKEN]
+    found = read_commit(path, commit, paths, largest=MAX_SOURCE)
+    chosen, notes = _choose(found, _PLACES)
+    return {name: found[path] for name, path in chosen.items()}, notes
 
 
-def _first_place(found: Files, places: Iterable[str]) -> dict[str, bytes | None]:
-    """The contract's files of the first place that has any; never some from here and some from there."""
-    for place in places:
-        files = {name: found[place + name] for name in TAKEN if place + name in found}
-        if files.keys() & set(FILENAMES):
-            return files
-    return {}
+_PLACES = ("assignment/", "")
+"""Where the files may lie, below the top."""
+
+
+def _choose(there: Collection[str], places: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Name -> path of the files that count, all of one place, and what a person should know of the choice."""
+    filled = {}
+    for place in dict.fromkeys(places):
+        paths = {name: place + name for name in TAKEN if place + name in there}
+        if paths.keys() & set(FILENAMES):
+            filled[place] = paths
+    if not filled:
+        return {}, []
+    chosen = next((p for p, paths in filled.items() if paths.keys() & set(CORE)), next(iter(filled)))
+    if len(filled) == 1:
+        return filled[chosen], []
+    names = " and ".join(place or "the top folder" for place in filled)
+    return filled[chosen], [f"{names} have files of the assignment: {chosen or 'the top folder'} was taken"]
 
 
 def _hash(files: Files) -> str:
@@ -200,22 +250,17 @@ def _hash(files: Files) -> str:
 def _read_folder(path: Path) -> tuple[Files, list[str]]:
     below = [p for p in path.iterdir() if p.name.lower() not in _LITTER and not p.name.startswith(".")]
     folders = [p for p in below if p.is_dir() and not p.is_symlink()]
-    places = [path, path / "assignment"]
-    if len(folders) == 1:
-        places += [folders[0], folders[0] / "assignment"]
-    for place in places:
-        # a link in the way could lead anywhere on this machine
-        if not place.is_symlink() and place.is_dir() and (files := _read_place(place)):
-            return files, []
+    places = [*_PLACES, *(f"{folders[0].name}/{place}" for place in _PLACES if len(folders) == 1)]
+    # a link in the way could lead anywhere on this machine
+    places = [p for p in places if not (path / p).is_symlink() and (path / p).is_dir()]
+    there = {place + name for place in places for name in TAKEN if os.path.lexists(path / place / name)}
+    chosen, notes = _choose(there, places)
+    if chosen:
+        return {name: _read_regular(path / place) for name, place in chosen.items()}, notes
     archives = [p for p in below if p.suffix.lower() == ".zip" and not p.is_symlink()]
     if len(archives) == 1:  # some course platforms make a folder around the zip
         return _read_zip(archives[0])
     return {}, []
-
-
-def _read_place(place: Path) -> dict[str, bytes | None]:
-    found = [name for name in TAKEN if os.path.lexists(place / name)]
-    return {name: _read_regular(place / name) for name in found} if set(found) & set(FILENAMES) else {}
 
 
 def _read_regular(path: Path) -> bytes | None:
@@ -240,23 +285,33 @@ def _read_zip(path: Path) -> tuple[Files, list[str]]:
     if status.st_size > MAX_ARCHIVE:
         raise IntakeProblem(f"the zip is larger than {MAX_ARCHIVE // 2**20} MiB")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _ShortReads(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
             return _read_archive(archive)
     except _ZIP_TROUBLE as error:
         raise IntakeProblem(f"the zip cannot be read: {error}") from None
+
+
+class _ShortReads(io.BufferedReader):
+    """A file for ``zipfile``, which reads a table of contents at once, however large it says that it is."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        most = MAX_CONTENTS + 1
+        data = super().read(most if size is None or size < 0 else min(size, most))
+        if len(data) == most:
+            raise IntakeProblem(f"the zip's table of contents is larger than {MAX_CONTENTS // 2**20} MiB")
+        return data
 
 
 def _read_archive(archive: zipfile.ZipFile) -> tuple[Files, list[str]]:
     infos = archive.infolist()
     if len(infos) > MAX_ENTRIES:
         raise IntakeProblem(f"the zip has more than {MAX_ENTRIES} entries")
-    names = [(info.filename.replace("\\", "/"), info) for info in infos]
+    names = [(re.sub(r"^(\./+)+", "", info.filename.replace("\\", "/")), info) for info in infos]
     leaving = [name for name, _ in names if name.startswith("/") or ".." in PurePosixPath(name).parts]
     notes = [f"{len(leaving)} names in the zip lead out of it, e.g. {leaving[0]!r}"] if leaving else []
     tops = {name.split("/")[0] for name, _ in names if "/" in name and name[0] not in "./"}
     tops = {top for top in tops if top.lower() not in _LITTER}
-    places = ["", "assignment/", *(f"{top}/{sub}" for top in tops if len(tops) == 1
-                                   for sub in ("", "assignment/"))]  # fmt: skip
+    places = [*_PLACES, *(f"{top}/{place}" for top in tops if len(tops) == 1 for place in _PLACES)]
     wanted: dict[str, list[zipfile.ZipInfo]] = {}
     for name, info in names:
         place, _, last = name.rstrip("/").rpartition("/")
@@ -265,9 +320,8 @@ def _read_archive(archive: zipfile.ZipFile) -> tuple[Files, list[str]]:
     twice = [name for name, found in wanted.items() if len(found) > 1]
     if twice:  # which of them counts is a matter of who unpacks it
         raise IntakeProblem(f"the zip has {twice[0]} twice")
-    chosen = _first_place(dict.fromkeys(wanted, b""), places)
-    place = next((p for p in places if any(p + name in wanted for name in chosen)), "")
-    return {name: _read_member(archive, wanted[place + name][0]) for name in chosen}, notes
+    chosen, choice = _choose(wanted, places)
+    return {name: _read_member(archive, wanted[path][0]) for name, path in chosen.items()}, [*notes, *choice]
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | None:

@@ -3,6 +3,7 @@
 import os
 import stat
 import struct
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from grader.batch import intake
 from grader.batch.intake import FILENAMES, Entry, identical, is_login, take_class
 from grader.submission import MAX_SOURCE, read_submission
+from tests.batch.test_checkouts import git
 from tests.fuzz.intake import fuzz
 
 CORE = FILENAMES[0]
@@ -57,6 +59,37 @@ def test_the_graders_own_files_of_a_whole_repository_are_not_taken_for_a_submiss
     (folder / "alice" / "assignment").mkdir()
     (folder / "alice" / "assignment" / CORE).write_text("x = 1")
     assert take(folder).files == {CORE: b"x = 1"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "git"])
+@pytest.mark.parametrize(
+    ("files", "taken"),
+    [
+        (
+            {"fine_pruning.py": b"old", f"assignment/{CORE}": b"new"},
+            {CORE: b"new"},
+        ),  # a stray file hides nothing
+        ({CORE: b"new", "assignment/fine_pruning.py": b"old"}, {CORE: b"new"}),
+        ({CORE: b"old", f"assignment/{CORE}": b"new"}, {CORE: b"new"}),  # what the feedback on a push grades
+    ],
+)
+def test_of_several_places_the_one_with_the_core_part_is_taken_and_a_note_says_so(folder, kind, files, taken):
+    commits = None
+    if kind == "zip":
+        make_zip(folder / "alice.zip", files)
+    else:
+        for name, content in files.items():
+            (folder / "alice" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "alice" / name).write_bytes(content)
+    if kind == "git":
+        git(folder / "alice", "init", "-q")
+        git(folder / "alice", "add", "-A")
+        git(folder / "alice", "commit", "-q", "-m", "work")
+        commits = {"alice": git(folder / "alice", "rev-parse", "HEAD")}
+    (entry,) = take_class(folder, commits=commits).entries
+    assert entry.files == taken
+    place = "the top folder" if CORE in files and f"assignment/{CORE}" not in files else "assignment/"
+    assert entry.notes == (f"assignment/ and the top folder have files of the assignment: {place} was taken",)
 
 
 def test_a_zip_inside_a_course_platforms_folder_is_taken(folder):
@@ -131,6 +164,27 @@ def test_names_that_can(name):
     assert is_login(name)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_name_that_is_no_text_can_still_be_told(folder):
+    for name in (b"M\xfcller", b"f\xfcr.txt"):
+        path = os.fsdecode(os.fsencode(folder) + b"/" + name)
+        if name.endswith(b".txt"):
+            Path(path).write_bytes(b"")
+        else:
+            Path(path).mkdir()
+    class_ = take_class(folder)
+    assert class_.ignored == ("f\\xfcr.txt",)
+    assert [(e.login, e.problem) for e in class_.entries] == [
+        ("M\\xfcller", "its name cannot be a login: rename it")
+    ]
+
+
+@pytest.mark.parametrize("name", ["alice.tar.gz", "alice.7z", "alice.TGZ", "alice.rar"])
+def test_another_archive_is_a_problem_and_not_passed_over(folder, name):
+    (folder / name).write_bytes(b"x")
+    assert str(take(folder).problem).startswith("of archives only zip files are taken")
+
+
 def test_an_unusable_name_is_a_problem_and_not_a_path(folder):
     (folder / "ali\nce").mkdir()
     (folder / "ali\nce" / CORE).write_text("x = 1")
@@ -142,7 +196,9 @@ def test_two_submissions_of_one_login_are_left_to_a_person(folder):
         (folder / name).mkdir()
         (folder / name / CORE).write_text("x = 1")
     make_zip(folder / "alice.zip", {CORE: b"x = 2"})
-    assert {e.problem for e in take_class(folder).entries} == {"two submissions have this login"}
+    (entry,) = take_class(folder).entries  # one line in the table, and not three
+    assert entry.problem == "several submissions have this login: Alice, alice, alice.zip"
+    assert not entry.files
 
 
 def test_the_assignments_name_before_the_login_can_be_left_out(folder):
@@ -219,6 +275,25 @@ def test_a_name_that_is_there_twice(folder):
             archive.writestr(CORE, "good")
             archive.writestr(CORE, "evil")
     assert take(folder).problem == f"the zip has {CORE} twice"
+
+
+def test_names_in_a_zip_may_begin_with_a_dot_and_a_slash(folder):
+    make_zip(folder / "alice.zip", {"./assignment/" + CORE: b"x = 1"})
+    assert take(folder).files == {CORE: b"x = 1"}
+
+
+def test_a_whole_repository_with_its_history_is_not_too_large(folder):
+    with zipfile.ZipFile(folder / "alice.zip", "w") as archive:
+        archive.writestr("repo/.git/objects/pack/pack-1.pack", bytes(80 * 2**20))
+        archive.writestr(f"repo/assignment/{CORE}", "x = 1")
+    assert take(folder).files == {CORE: b"x = 1"}
+
+
+def test_a_table_of_contents_is_not_read_however_large_it_is(folder, monkeypatch):
+    make_zip(folder / "alice.zip", {f"{n}.txt": b"" for n in range(1000)})
+    assert str(take(folder).problem).startswith("there is no")
+    monkeypatch.setattr(intake, "MAX_CONTENTS", 20_000)
+    assert "table of contents" in str(take(folder).problem)
 
 
 def test_too_large_and_too_many(folder, monkeypatch):
