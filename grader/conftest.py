@@ -133,7 +133,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if grading is None:
         return
     report = grading.report_finished()
-    if (directory := session.config.getoption("--report")) is not None and grading.complete:
+    if (directory := session.config.getoption("--report")) is not None and not grading.complete:
+        print(f"\nNo report in {directory}: not every check of the part ran.")
+    elif directory is not None:
         from grader.report_files import write_report  # imports torch: not before it is needed
 
         write_report(grading, report, directory)

@@ -198,9 +198,9 @@ def _mnist() -> Row:
 
 
 def _cifar10() -> Row:
-    from grader.lab.data import DATA_DIR_VARIABLE, _data_dir
+    from grader.lab.data import DATA_DIR_VARIABLE, _cifar10_dir
 
-    folder = _data_dir(None)
+    folder = _cifar10_dir(None)
     there = (folder / "cifar10" / "test.npz").is_file() or (folder / "cifar-10-batches-py").is_dir()
     return Row("cifar10", "ok" if there else "note", {"folder": str(folder), "variable": DATA_DIR_VARIABLE})
 

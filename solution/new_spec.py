@@ -17,6 +17,7 @@ itself is written last, whole or not at all, readable for its owner alone. Keep 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import re
@@ -177,12 +178,22 @@ def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, ep
 
     Raises:
         NewSpecError, SpecError: it cannot be made like this.
+        ValueError: there is a draft that was asked for otherwise.
     """
     draft = out.with_name(f"{out.name}.draft")
-    path = draft / "spec.toml"
-    if not path.exists():
+    path, asked = draft / "spec.toml", draft / "asked.json"
+    wanted = {"base": str(base.absolute()), "name": name, "target": target, "epsilon": epsilon}
+    if path.exists():
+        before = json.loads(asked.read_bytes()) if asked.exists() else {}
+        if differing := [key for key, value in wanted.items() if before.get(key) != value]:
+            raise ValueError(
+                f"{draft} has the draft of a spec with another {', '.join(differing)}: go on with the same options, or "
+                "remove it"
+            )
+    else:
         text = drawn(base.read_text("utf-8"), name=name, target=target, epsilon=epsilon)
         draft.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(asked, json.dumps(wanted))
         write_whole(path, text)
     spec = load_spec(path)
     text = with_defences(path.read_text("utf-8"), spec, draft / "defences.csv", seeds)  # the quickest to fail

@@ -95,7 +95,7 @@ def test_options_fix_what_is_drawn(tmp_path, measured) -> None:
     )
 
 
-def test_stopped_it_goes_on_and_leaves_nothing_half_written(tmp_path, measured, monkeypatch) -> None:
+def test_stopped_it_goes_on_and_leaves_nothing_half_written(tmp_path, measured, monkeypatch, capsys) -> None:
     invented = new_spec.measure  # type: ignore[attr-defined]
 
     def stops(spec: Spec, seed: int) -> seeds.Row:
@@ -108,6 +108,9 @@ def test_stopped_it_goes_on_and_leaves_nothing_half_written(tmp_path, measured, 
         run(tmp_path / "h.toml")
     assert [p.name for p in tmp_path.iterdir()] == ["h.toml.draft"]
     drawn = load_spec(tmp_path / "h.toml.draft" / "spec.toml")
+    with pytest.raises(SystemExit):  # not silently a spec of the old name
+        run(tmp_path / "h.toml", "--name", "another")
+    assert "another name: go on with the same options" in capsys.readouterr().err
     monkeypatch.setattr(new_spec, "measure", invented)
     assert run(tmp_path / "h.toml") == 0
     assert measured == [1, 2, 3, 4, 5, 6]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 DONE, UNFINISHED, USAGE, GRADER_ERROR = 0, 1, 2, 3
 _DESCRIPTION = """Grade every submission in a folder: folders, zip files, or git checkouts at a recorded commit.
 Killed at any moment and started again, it goes on where it was. Exit status: 0 when every submission has its record;
-1 when some are missing (start it again); 2 for bad usage; 3 when the grader failed on some, which were set aside for
-a person."""
+1 when some are missing (repair what it says, if it says anything, and start it again); 2 for bad usage; 3 when every
+submission has its record but the grader failed on some, which were set aside for a person."""
 
 
 def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -181,7 +181,9 @@ class _Batch:
 
         try:
             spec = load_spec(self.options.spec)
-            text = self.options.spec.read_text(encoding="utf-8")
+            text = self.options.spec.read_bytes().decode(
+                "utf-8"
+            )  # line ends as they are: its hash is of the bytes
         except SpecError as error:
             raise UsageProblem(str(error)) from error
         limits = spec.limits
@@ -267,7 +269,7 @@ class _Batch:
             return UNFINISHED
         except BatchStopped as stopped:
             self.errors.print(f"Stopped: {stopped}", markup=False, style="red")
-            return GRADER_ERROR if stopped.fatal else UNFINISHED
+            return UNFINISHED
         except KeyboardInterrupt:
             self.errors.print("Stopped. What is graded is kept; start the same command again to go on.")
             return UNFINISHED
@@ -286,13 +288,21 @@ class _Batch:
         from grader.batch import changes, results, summary
         from grader.batch.ledger import SET_ASIDE
         from grader.batch.run import reconcile
+        from grader.exports import ExportError
         from grader.exports.class_page import render_class
         from grader.outcome import write_whole
 
         lines = results.class_lines(expected.values(), ledger, roster=lists.roster, overrides=lists.overrides)
-        for line in lines:
-            results.publish(line, ledger, self.out)
         write_whole(self.out / "grades.csv", results.grades_csv(lines))
+        results.retract(lines, self.out)
+        for line in lines:
+            try:
+                results.publish(line, ledger, self.out)
+            except (
+                OSError,
+                ExportError,
+            ) as error:  # one login's, and told once more at the end: it is missing
+                self.errors.print(f"{line.login}: its report cannot be written: {error}", markup=False)
         missing = reconcile(expected, ledger, self.out)
         changed = None
         if earlier is not None:

@@ -121,7 +121,7 @@ class Ledger:
         os.close(self._lock)
 
     def read(self, key: str) -> Record | None:
-        """The record of a key; a damaged one is put aside under another name and counts as absent."""
+        """The record of a key; one that is damaged or lacks a picture is put aside and counts as absent."""
         path = self._path(key)
         try:
             data = json.loads(path.read_bytes())
@@ -131,6 +131,8 @@ class Ledger:
                 raise ValueError("another record")
             if record.report is not None:
                 Report.from_json(record.report)
+            if not all(_is_filled(self.pictures(key) / name) for name in record.pictures):
+                raise ValueError("a picture is lost")
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
@@ -145,7 +147,10 @@ class Ledger:
             for name, content in pictures.items():
                 path = self.pictures(record.key) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(base64.b64decode(content))
+                with path.open("wb") as file:
+                    file.write(base64.b64decode(content))
+                    file.flush()
+                    os.fsync(file.fileno())
         write_whole(self._path(record.key), json.dumps(asdict(record), ensure_ascii=False) + "\n")
 
     def forget(self, key: str) -> None:
@@ -158,6 +163,10 @@ class Ledger:
 
     def _path(self, key: str) -> Path:
         return self.directory / "records" / f"{key}.json"
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _lock(path: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import tomllib
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ def read_overrides(path: Path) -> dict[str, Override]:
     except ValueError as error:
         raise UsageProblem(f"{path}: not a TOML file: {error}") from error
     found: dict[str, Override] = {}
-    for login, table in data.items():
+    for written, table in data.items():
+        login = unicodedata.normalize("NFC", written)
         if login.casefold() in found:
             raise UsageProblem(f"{path}: {login} is there twice")
         found[login.casefold()] = _override(path, login, table)
@@ -116,15 +118,11 @@ def _rows(
     path: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Case-folded login and cells of each line; other columns are left alone, an empty line is skipped."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageProblem(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UsageProblem(f'{path}: not UTF-8; save it as "CSV UTF-8"') from error
-    reader = csv.DictReader(lines)
-    columns = [name.strip().lower() for name in reader.fieldnames or ()]
-    reader.fieldnames = columns
+    lines = _cells(path)
+    columns = [name.strip().lower() for name in lines[0][1]] if lines else []
+    for name in (*required, *optional):
+        if columns.count(name) > 1:
+            raise UsageProblem(f"{path}: there are {columns.count(name)} columns {name!r}")
     for name in required:
         if name not in columns:
             raise UsageProblem(
@@ -132,14 +130,36 @@ def _rows(
                 f"({', '.join((*required, *optional))})"
             )
     seen: set[str] = set()
-    for row in reader:
-        cells = {name: (row.get(name) or "").strip() for name in (*required, *optional)}
-        if not any(cells.values()):
+    for number, line in lines[1:]:
+        if not any(line):
             continue
+        if len(line) != len(columns):
+            raise UsageProblem(
+                f"{path}: line {number} has {len(line)} cells and the first line {len(columns)}; a cell with a comma "
+                "in it is written in quotes"
+            )
+        row = dict(zip(columns, line, strict=True))
+        cells = {name: row.get(name, "") for name in (*required, *optional)}
         login = cells["login"].casefold()
         if not login:
-            raise UsageProblem(f"{path}: line {reader.line_num} has no login")
+            raise UsageProblem(f"{path}: line {number} has no login")
         if login in seen:
             raise UsageProblem(f"{path}: {cells['login']} is there twice")
         seen.add(login)
         yield login, cells
+
+
+def _cells(path: Path) -> list[tuple[int, list[str]]]:
+    """Each line's number and cells, without the space around them and in the form (NFC) that names of folders get."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            return [
+                (reader.line_num, [unicodedata.normalize("NFC", c.strip()) for c in row]) for row in reader
+            ]
+    except OSError as error:
+        raise UsageProblem(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f'{path}: not UTF-8; save it as "CSV UTF-8"') from error
+    except csv.Error as error:
+        raise UsageProblem(f"{path}: line {reader.line_num} is no CSV: {error}") from error

@@ -6,6 +6,7 @@ override) stays in its own columns, beside the grader's score and never in a rep
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -53,12 +54,12 @@ class Line:
     @property
     def final_score(self) -> int | None:
         """What counts: a person's decision before the grader's; None is no zero but a gap that a person must fill."""
-        own = self.report.score if self.report is not None else None
+        own = self.report.score if self.report is not None and self.status == GRADED else None
         return own if self.override is None or self.override.score is None else self.override.score
 
     @property
     def final_bonus(self) -> int | None:
-        own = self.report.bonus if self.report is not None else None
+        own = self.report.bonus if self.report is not None and self.status == GRADED else None
         return own if self.override is None or self.override.bonus is None else self.override.bonus
 
     @property
@@ -115,10 +116,8 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
     folder = directory / line.login
     record, report = line.record, line.report
     if line.status not in (GRADED, SET_ASIDE) or record is None or report is None or line.entry is None:
-        if is_login(line.login) and folder.is_dir():
-            # no report may stay behind from files that have been replaced since
-            for path in (*(folder / name for name in _OWN_FILES), *folder.glob("*.png")):
-                path.unlink(missing_ok=True)
+        if is_login(line.login):
+            _clear(folder)  # no report may stay behind from files that have been replaced since
         return
     path = folder / "report.json"
     try:
@@ -126,6 +125,7 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
             return
     except (OSError, ValueError):
         pass  # not there yet, or not whole: it is written now
+    _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in record.pictures:
         shutil.copyfile(ledger.pictures(record.key) / name, folder / name)
@@ -135,6 +135,22 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
     page = html.render_page(report, folder if record.pictures else None, sources=sources)
     write_whole(folder / "report.html", page)
     report.write(path)  # last: who finds it finds the others
+
+
+def retract(lines: Iterable[Line], directory: Path) -> None:
+    """Remove the reports of logins that are no longer in the class; the ledger still has what was graded."""
+    present = {line.login for line in lines}
+    for path in directory.glob("*/report.json"):
+        if path.parent.name not in present:
+            _clear(path.parent)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what ``publish`` puts into a login's folder, and the folder if that was all."""
+    for path in (*(folder / name for name in _OWN_FILES), *folder.glob("*.png")):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # what somebody else has put there stays
+        folder.rmdir()
 
 
 def page_row(line: Line) -> Row:

@@ -14,9 +14,12 @@ from grader.batch.engines import Engine, EngineError
 from grader.batch.intake import Entry
 from grader.batch.ledger import FAILING, GRADED, INTAKE_PROBLEM, SET_ASIDE, Ledger, Record, key_of
 from grader.batch.unit import Result, Settings, prepare_text, unit_text
+from grader.exports.escaping import one_line
 from grader.outcome import Report
 
 RETRIES = 2  # for the grader's errors alone: what a submission did is judged once
+IN_A_ROW = 10
+"""Submissions on which the grader may fail at the first attempt, one after the other: then it is not their fault."""
 _LONGEST_ERROR = 2500
 _POLL_SECONDS = 1.0
 
@@ -28,15 +31,7 @@ class Told(Protocol):
 
 
 class BatchStopped(Exception):
-    """The batch cannot go on; what is in the ledger stays. ``fatal``: starting it again changes nothing.
-
-    Attributes:
-        fatal: something must be repaired first.
-    """
-
-    def __init__(self, why: str, *, fatal: bool = False) -> None:
-        super().__init__(why)
-        self.fatal = fatal
+    """The batch cannot go on; what is in the ledger stays. The message says what must be repaired first."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,8 @@ def grade_class(
     try:
         prepared = engine.prepare(prepare_text(settings))
         if prepared.error is not None:
-            raise BatchStopped(prepared.error, fatal=True)
+            raise BatchStopped(prepared.error)
+        row = 0  # of first attempts: an error that follows a submission around says nothing of the others
         for task, result in _results(waiting, engine, settings):
             record = _judge(task, result, errors[task.key])
             ledger.write(record, {name: result.pictures[name] for name in record.pictures})
@@ -109,6 +105,15 @@ def grade_class(
             else:
                 errors[task.key] = record.errors
                 waiting.append(task)  # last, which gives passing trouble time to pass
+            if record.status == GRADED:
+                row = 0
+            elif len(record.errors) == 1 and not result.timed_out:
+                row += 1
+            if row >= IN_A_ROW:
+                raise BatchStopped(
+                    f"the grader failed on {row} submissions in a row, the last time with: "
+                    f"{one_line(record.errors[-1], 300)}. Repair that and start the same command again"
+                )
     finally:
         engine.close()
 
@@ -126,7 +131,7 @@ def _results(waiting: deque[Task], engine: Engine, settings: Settings) -> Iterat
         for future in done:
             task, result = running.pop(future), _result(future, engine)
             if result.fatal:
-                raise BatchStopped(result.error or "", fatal=True)
+                raise BatchStopped(result.error or "")
             yield task, result
 
 
@@ -156,7 +161,10 @@ def _judge(task: Task, result: Result, before: tuple[str, ...]) -> Record:
     except ValueError as problem:
         report, error = None, error or f"no report came: {problem}"
     else:
-        error = error or _not_this_task(task, read)
+        if (other := _not_this_task(task, read)) is not None:
+            report, error = None, error or other  # nobody's, so it must not be published either
+    if error is None and report is not None and report.get("status") != "graded":
+        error = "the report has a grader error that the unit did not tell of"
     if error is None:
         pictures = tuple(name for name in result.pictures if Path(name).name == name)
         return Record(task.key, GRADED, before, report, pictures=pictures, seconds=result.seconds)
@@ -168,8 +176,6 @@ def _judge(task: Task, result: Result, before: tuple[str, ...]) -> Record:
 
 def _not_this_task(task: Task, report: Report) -> str | None:
     """Why this report cannot be the grade of this task, or None."""
-    if report.status != "graded" or report.score is None:
-        return "the report has a grader error that the unit did not tell of"
     if report.submission_hash != task.entries[0].hash:
         return f"another submission was graded: {report.submission_hash}"
     return None

@@ -113,7 +113,7 @@ def run_unit(text: str, scratch: str | None = None) -> str:
 
 
 def _run(unit: Mapping[str, Any], settings: Settings, directory: Path, started: float) -> Result:
-    (directory / SPEC).write_text(settings.spec, encoding="utf-8")
+    (directory / SPEC).write_bytes(settings.spec.encode())
     job = {
         "prepare": unit["files"] is None,
         **{name: getattr(settings, name) for name in ("language", "isolation", "pictures")},

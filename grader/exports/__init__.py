@@ -8,6 +8,7 @@ refused, and a report with a grader error is never shown as a zero.
 
 from __future__ import annotations
 
+from grader.contract import PARTS
 from grader.outcome import Report
 
 
@@ -36,12 +37,32 @@ def require_score(report: Report) -> int:
     """The core score of an isolated run that ended well.
 
     Raises:
-        ExportError: the isolation is ``none``.
+        ExportError: the isolation is ``none``, or only some checks of the core part ran.
         NotGraded: the grader itself failed, so there is no score (and a zero would be wrong).
     """
-    require_isolated(report)
+    require_whole(report)
     score = report.score
     if score is None:
         failed = ", ".join(check.id for check in report.checks if check.status == "error")
         raise NotGraded(f"the grader itself failed ({failed}): there is no score, and a zero would be wrong")
     return score
+
+
+def require_whole(report: Report) -> None:
+    """Refuse a report whose score is none of the whole core part.
+
+    Raises:
+        ExportError: the isolation is ``none``, or only some checks of the core part ran.
+    """
+    require_isolated(report)
+    if lacking := without(report):
+        raise ExportError(
+            f"this report lacks {len(lacking)} checks of the core part ({lacking[0]}, ...), so its score is of less "
+            "than 100. Grade again without --part to export a result."
+        )
+
+
+def without(report: Report) -> list[str]:
+    """Ids of the core part's checks that the report does not have, since only some were asked for."""
+    there = {check.id for check in report.checks}
+    return [check.id for part in PARTS if part.core for check in part.checks if check.id not in there]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from grader import messages
-from grader.exports import require_isolated, texts
+from grader.exports import require_isolated, require_whole, texts
 from grader.exports.escaping import command_data, command_property, fenced, log_safe, markdown, one_line
 from grader.outcome import Outcome, Report, Status
 
@@ -144,9 +144,9 @@ def commit_status(report: Report) -> dict[str, str]:
     A grader error is the state ``error``, without a score.
 
     Raises:
-        ExportError: the isolation is ``none``.
+        ExportError: the isolation is ``none``, or only some checks of the core part ran.
     """
-    require_isolated(report)
+    require_whole(report)
     parts = [texts.score_line(report), texts.bonus_line(report)]
     state = "success"
     if report.score != report.max_score:

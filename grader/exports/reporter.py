@@ -14,7 +14,7 @@ import base64
 import json
 from typing import Any
 
-from grader.exports import require_isolated, texts
+from grader.exports import require_whole, texts
 from grader.exports.escaping import cut, log_safe, one_line
 from grader.outcome import Outcome, Report, Status
 
@@ -23,9 +23,9 @@ def results(report: Report) -> dict[str, dict[str, Any]]:
     """Runner id -> its results, in the order of the ids.
 
     Raises:
-        ExportError: the isolation is ``none``.
+        ExportError: the isolation is ``none``, or only some checks of the core part ran.
     """
-    require_isolated(report)
+    require_whole(report)
     if report.score is None:
         message = log_safe(one_line(texts.score_line(report)))
         return {"grader": _runner("error", 0, [_entry("grader", "error", 0, message)])}

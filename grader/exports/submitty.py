@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grader.exports import require_isolated, texts
+from grader.exports import require_whole, texts
 from grader.exports.escaping import cut, one_line
 from grader.outcome import Report, Status
 
@@ -15,9 +15,9 @@ def validation_results(report: Report) -> dict[str, Any]:
     A grader error is Submitty's own ``failure``: the validator did not work, so there is no score.
 
     Raises:
-        ExportError: the isolation is ``none``.
+        ExportError: the isolation is ``none``, or only some checks of the core part ran.
     """
-    require_isolated(report)
+    require_whole(report)
     score = report.score
     if score is None:
         return {"status": "failure", "message": one_line(texts.score_line(report))}

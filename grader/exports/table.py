@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 
 from grader.contract import PARTS
-from grader.exports import require_isolated
+from grader.exports import require_isolated, without
 from grader.exports.escaping import csv_text
 from grader.outcome import Report
 
@@ -24,7 +24,7 @@ def row(report: Report) -> dict[str, Cell]:
     """One submission: its grade, where it comes from, and the points of every check.
 
     After a grader error score, bonus and points are None: not graded, which is no zero. Checks that were not
-    selected are None as well.
+    selected are None as well, and so is the score where some of the core part were not.
 
     Raises:
         ExportError: the isolation is ``none``.
@@ -35,7 +35,7 @@ def row(report: Report) -> dict[str, Cell]:
     cells.update(
         submission=report.submission,
         status=report.status,
-        score=report.score,
+        score=None if without(report) else report.score,
         max_score=report.max_score,
         bonus=report.bonus,
         max_bonus=report.max_bonus,

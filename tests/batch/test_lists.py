@@ -26,6 +26,17 @@ def test_a_roster_as_spreadsheets_write_it(write):
     }
 
 
+def test_names_are_compared_as_they_look(write):
+    """A name typed on one system and a folder made on another write an accent differently."""
+    decomposed = "Ame\u0301lie"
+    assert list(read_roster(write(f"login\n{decomposed}\n"))) == ["amélie"]
+    assert list(read_overrides(write(f'["{decomposed}"]\nscore = 1\nreason = "x"\n'))) == ["amélie"]
+
+
+def test_a_cell_may_have_odd_line_ends_in_it(write):
+    assert read_roster(write('login,name\nalice,"Al\x0bi\u2028ce"\n'))["alice"].name == "Al\x0bi\u2028ce"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -34,6 +45,11 @@ def test_a_roster_as_spreadsheets_write_it(write):
         ("login\nalice\nALICE\n", "ALICE is there twice"),
         ("login,name\n,Nobody\n", "line 2 has no login"),
         (b"login\n\xff\xfe\n", "not UTF-8"),
+        ("name,login,student_id\nDoe, John,jdoe,17\n", "line 2 has 4 cells and the first line 3"),
+        ("login,name\nalice\n", "line 2 has 1 cells and the first line 2"),
+        ('login,name\nalice,"Al\nbob,Bo\n', "is no CSV: unexpected end of data"),
+        ("login,name,login\nalice,Al,alicia\n", "there are 2 columns 'login'"),
+        (f"login\n{'x' * 200_000}\n", "is no CSV: field larger"),
     ],
 )
 def test_mistakes_in_a_roster(write, content, message):

@@ -154,6 +154,33 @@ def test_no_report_stays_behind_from_replaced_files(class_, tmp_path):
     assert found.rows()["bob"]["status"] == "intake_problem"
 
 
+def test_no_report_stays_behind_from_who_has_left(class_, tmp_path):
+    Results(class_, tmp_path / "out", lambda h, n: graded(h))
+    (tmp_path / "out" / "bob" / "remark.txt").write_text("mine")
+    for login in ("alice", "bob"):
+        (class_ / login / CORE).unlink()
+        (class_ / login).rmdir()
+    found = Results(class_, tmp_path / "out", lambda h, n: graded(h))
+    results.retract(found.lines, tmp_path / "out")
+    left = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert [p for p in left if not p.startswith(".ledger")] == [
+        "bob/remark.txt", "carol/report.html", "carol/report.json",
+    ]  # fmt: skip
+
+
+def test_a_picture_of_an_earlier_report_does_not_stay(class_, tmp_path):
+    Results(class_, tmp_path / "out", lambda h, n: graded(h))
+    (tmp_path / "out" / "alice" / "trigger.png").write_bytes(b"old")
+    hand_in(class_, "alice", "# another")
+    Results(class_, tmp_path / "out", lambda h, n: graded(h))
+    assert not (tmp_path / "out" / "alice" / "trigger.png").exists()
+
+
+def test_nothing_counts_of_what_was_set_aside(class_, tmp_path):
+    found = Results(class_, tmp_path / "out", lambda h, n: Result(report=report_of(h).to_json(), error="x"))
+    assert {row["final_score"] + row["final_bonus"] for row in found.rows().values()} == {""}
+
+
 def test_a_report_that_was_lost_or_edited_is_made_again(class_, tmp_path):
     Results(class_, tmp_path / "out", lambda h, n: graded(h))
     path = tmp_path / "out" / "alice" / "report.json"

@@ -23,7 +23,7 @@ from grader.batch.ledger import (
     grader_hash,
     key_of,
 )
-from grader.batch.run import RETRIES, BatchStopped, reconcile, tasks
+from grader.batch.run import IN_A_ROW, RETRIES, BatchStopped, reconcile, tasks
 from grader.batch.unit import Result
 from grader.outcome import Status
 from tests.batch.helpers import ROOT, SETTINGS, Run, graded, hand_in, report_of
@@ -129,6 +129,35 @@ def test_the_wall_limit_is_not_tried_again(class_, tmp_path):
     assert len(run.engine.asked) == 3
 
 
+def test_trouble_of_the_machine_sets_nobody_aside(tmp_path):
+    """A full disk at three in the morning: the batch stops, and goes on when there is room again."""
+    for n in range(3 * IN_A_ROW):
+        hand_in(tmp_path / "class", f"student{n:02}", f"# {n}")
+
+    def full(hash_: str, n: int) -> Result:
+        return graded(hash_) if len(run.engine.asked) <= 3 else Result(error="No space left on device")
+
+    run = Run(tmp_path / "class", tmp_path / "out", full)
+    with pytest.raises(BatchStopped, match=f"{IN_A_ROW} submissions in a row.*No space left"):
+        run.go()
+    assert len(run.engine.asked) <= 3 + IN_A_ROW + run.engine.slots
+    again = Run(tmp_path / "class", tmp_path / "out", all_graded).go()
+    assert {again.record(login).status for login in again.hashes} == {GRADED}
+
+
+def test_many_odd_submissions_do_not_stop_the_batch(tmp_path):
+    for n in range(3 * IN_A_ROW):
+        hand_in(tmp_path / "class", f"student{n:02}", f"# {n}")
+
+    run = Run(
+        tmp_path / "class", tmp_path / "out", lambda h, n: Result(error="odd") if h in odd else graded(h)
+    )
+    odd = {hash_ for login, hash_ in run.hashes.items() if int(login[-2:]) % 2}
+    run.go()
+    found = [run.record(f"student{n:02}").status for n in range(3 * IN_A_ROW)]
+    assert found == [GRADED, SET_ASIDE] * (3 * IN_A_ROW // 2)
+
+
 def test_an_engine_that_loses_one_unit_loses_no_other(class_, tmp_path):
     def answer(hash_: str, n: int) -> Result | Exception:
         return RuntimeError("KilledWorker") if hash_ == run.hashes["bob"] else graded(hash_)
@@ -155,13 +184,14 @@ def test_a_report_that_cannot_be_this_grade_is_a_grader_error(class_, tmp_path, 
     run = Run(class_, tmp_path / "out", lambda h, n: Result(report=report(h))).go()
     assert run.record("alice").status == SET_ASIDE
     assert message in run.record("alice").errors[-1]
+    own = run.record("alice").report  # what is not this submission's report is nobody's
+    assert own is None or own["submission_hash"] == run.hashes["alice"]
 
 
 def test_what_makes_every_grade_impossible_stops_the_batch(class_, tmp_path):
     run = Run(class_, tmp_path / "out", lambda h, n: Result(error="no bubblewrap", fatal=True))
-    with pytest.raises(BatchStopped, match="no bubblewrap") as stopped:
+    with pytest.raises(BatchStopped, match="no bubblewrap"):
         run.go()
-    assert stopped.value.fatal
     assert run.engine.closed
     assert reconcile(run.expected, run.ledger, tmp_path / "out")[:1] == ["alice: no terminal record"]
 
@@ -203,6 +233,18 @@ def test_a_damaged_record_counts_as_absent_and_is_kept_for_a_person(class_, tmp_
     again = Run(class_, tmp_path / "out", all_graded).go()
     assert again.engine.asked == [run.hashes["alice"]]
     assert path.with_suffix(".damaged").read_bytes() == damage
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_a_record_that_has_lost_a_picture_counts_as_absent(tmp_path, how):
+    ledger = Ledger(tmp_path)
+    record = Record("a", GRADED, report=report_of("h").to_json(), pictures=("x.png",))
+    ledger.write(record, {"x.png": "UE5H"})
+    assert ledger.read("a") is not None
+    path = ledger.pictures("a") / "x.png"
+    path.unlink() if how == "gone" else path.write_bytes(b"")
+    assert ledger.read("a") is None
+    ledger.close()
 
 
 def test_a_record_of_another_key_is_not_believed(tmp_path):

@@ -6,6 +6,7 @@ the difference.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -93,6 +94,15 @@ def test_same_report_same_text(name: str, kind: str, language: str):
 def test_a_run_inside_the_grader_is_refused(name: str):
     with pytest.raises(ExportError, match="--in-process"):
         OTHERS[name](reports.full(isolation="none"))
+
+
+@pytest.mark.parametrize("name", sorted({*HAS_NO_FORM, "submitty.json", "status.json", "reporter.json"}))
+def test_a_report_of_some_checks_is_no_score_of_the_whole(name: str):
+    """A bonus part alone has 0 of 100 points in the core part, and that is nobody's grade."""
+    whole = reports.full()
+    bonus = dataclasses.replace(whole, checks=tuple(c for c in whole.checks if c.part == "fine_pruning"))
+    with pytest.raises(ExportError, match="lacks 20 checks of the core part"):
+        EXPORTS[name](bonus)
 
 
 def test_the_terminal_shows_a_run_inside_the_grader_and_says_so():

@@ -286,6 +286,8 @@ def test_classroom50_gets_no_zero_where_the_grader_fails(released: Path, tmp_pat
     (bundle / "grader" / "__main__.py").write_text("raise SystemExit(3)\n")
     checkout.mkdir()
     (checkout / "result.json").write_text('{"score": 100}')
+    for name in ("pip", "subprocess", "json", "grader"):  # nothing of the student's runs outside the sandbox
+        (checkout / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
     environment = {**os.environ, **CLASSROOM50, "PIP_NO_INDEX": "1"}
     done = subprocess.run(
         [sys.executable, str(bundle / "autograder.py")],
@@ -297,6 +299,7 @@ def test_classroom50_gets_no_zero_where_the_grader_fails(released: Path, tmp_pat
     assert done.returncode == 1
     assert "no zero" in done.stderr
     assert not (checkout / "result.json").exists()
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.fixture

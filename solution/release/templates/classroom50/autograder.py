@@ -25,7 +25,8 @@ def main() -> int:
     for name in ("result.json", "release-body.md"):  # a file of this name in the checkout is not ours
         (checkout / name).unlink(missing_ok=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--extra-index-url", CPU_BUILDS]
-    if subprocess.run([*pip, "--requirement", str(BUNDLE / "requirements.txt")]).returncode != 0:
+    # not from the checkout: with -m, Python looks for pip in its working directory first
+    if subprocess.run([*pip, "--requirement", str(BUNDLE / "requirements.txt")], cwd=BUNDLE).returncode != 0:
         return tell("the packages that the grader needs could not be installed")
     environment = {**os.environ, "PYTHONPATH": str(BUNDLE)}
     environment["BACKDOOR_LAB_DATA"] = str(checkout / "grader" / "data")
