@@ -304,11 +304,10 @@ def _disk() -> Row:
 
 def _memory() -> Row:
     """As Linux tells it; other systems do not say it in one place."""
-    values: dict[str, messages.Value] = {"cores": os.cpu_count() or 1, "least": LEAST_MEMORY // 2**30}
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
+    from grader.batch.machine import usable_cores, usable_memory
+
+    values: dict[str, messages.Value] = {"cores": usable_cores(), "least": LEAST_MEMORY // 2**30}
+    if (available := usable_memory()) is None:
         return Row("memory", "note", values)
     return Row(
         "memory", "ok" if available >= LEAST_MEMORY else "missing", {**values, "free": available / 2**30}

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,10 @@ def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help=f"spec file (default: ${SPEC_VARIABLE}, else the public one)",
     )  # fmt: skip
     batch.add_argument(
-        "--jobs", type=_positive, metavar="N", help="grades at a time (default: as many as cores)"
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="grades at a time, without --dask (default: as many as cores, unless memory is for fewer)",
     )
     batch.add_argument(
         "--dask", metavar="ADDRESS", help="grade on this Dask scheduler's workers, e.g. tcp://host:8786"
@@ -137,6 +141,13 @@ class _Batch:
         finally:
             ledger.close()
 
+    @cached_property
+    def _jobs(self) -> int:
+        """Asked once: what memory is free changes."""
+        from grader.batch.machine import usable_jobs
+
+        return self.options.jobs or usable_jobs()
+
     def _check_folders(self) -> None:
         submissions: Path = self.options.submissions.resolve()
         out = self.out.resolve()
@@ -158,7 +169,6 @@ class _Batch:
         )
 
     def _settings(self) -> tuple[Spec, Settings]:
-        from grader.batch.engines import usable_cores
         from grader.batch.ledger import grader_hash
         from grader.batch.unit import Settings
         from grader.batch.warm import start_early
@@ -176,7 +186,7 @@ class _Batch:
             )
         if not self.options.dask:
             # it imports torch while this process does
-            start_early(self.options.jobs or usable_cores(), pictures=not self.options.no_pictures)
+            start_early(self._jobs, pictures=not self.options.no_pictures)
         from grader.spec import SpecError, load_spec
 
         try:
@@ -251,15 +261,14 @@ class _Batch:
                 ledger.forget(key)
 
     def _grade(self, expected: Mapping[str, Task], ledger: Ledger, settings: Settings) -> int:
-        from grader.batch.engines import DaskEngine, EngineError, LocalEngine, usable_cores
+        from grader.batch.engines import DaskEngine, EngineError, LocalEngine
         from grader.batch.progress import ClassProgress
         from grader.batch.run import BatchStopped, grade_class
 
         def open_engine() -> Engine:
             if self.options.dask:
                 return DaskEngine(self.options.dask)
-            jobs = self.options.jobs or usable_cores()
-            return LocalEngine(jobs, ledger.scratch, pictures=settings.pictures)
+            return LocalEngine(self._jobs, ledger.scratch, pictures=settings.pictures)
 
         try:
             with ClassProgress(expected, self.errors) as progress:

@@ -9,7 +9,6 @@ cluster's machines and network are trusted. Student code never runs in a worker 
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -121,8 +120,3 @@ class DaskEngine:
     def close(self) -> None:
         self._executor.shutdown(wait=False)
         self._client.close(timeout=5)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

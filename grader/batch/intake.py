@@ -209,7 +209,9 @@ def is_login(text: str) -> bool:
 
 def _at_commit(path: Path, kind: str, commit: str | None) -> tuple[Files, list[str]]:
     if commit is None:
-        raise IntakeProblem("the list of commits has none for this login")
+        raise IntakeProblem(
+            "the list of commits has none for this login: nothing was pushed in time, or nothing could be read"
+        )
     if kind != "git":
         raise IntakeProblem("it is no git checkout, so it cannot be read at its recorded commit")
     paths = [place + name for place in _PLACES for name in TAKEN]

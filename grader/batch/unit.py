@@ -27,6 +27,9 @@ from grader.batch.warm import WarmParentFailed, run_in_fresh_process
 
 JOB, RESULT, LOG, SPEC = "job.json", "result.json", "log.txt", "spec.toml"
 PREPARE_SECONDS = 3600.0
+_TOO_LONG = (
+    "ended after {:.0f} seconds in all: code that is slow and breaks no limit of its own, or a busy machine"
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def _run(unit: Mapping[str, Any], settings: Settings, directory: Path, started: 
         result = Result.from_text((directory / RESULT).read_text(encoding="utf-8"))
     except FileNotFoundError:
         if elapsed >= seconds:
-            return Result(error=f"ended after {seconds:.0f} seconds of wall time", timed_out=True)
+            return Result(error=_TOO_LONG.format(seconds), timed_out=True)
         return Result(error=f"the grading process died; its last words: {_last_words(directory)}")
     return replace(result, pictures=_pictures(directory), seconds=round(elapsed, 2))
 

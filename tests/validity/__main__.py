@@ -30,9 +30,10 @@ import torch
 from scipy.stats import binomtest
 from tqdm import tqdm
 
-from grader.batch.engines import LocalEngine, usable_cores
+from grader.batch.engines import LocalEngine
 from grader.batch.intake import FILENAMES
 from grader.batch.ledger import grader_hash
+from grader.batch.machine import usable_jobs
 from grader.batch.unit import Result, Settings, prepare_text, unit_text
 from grader.contract import check, part
 from grader.grading import Grading
@@ -212,7 +213,7 @@ def main() -> int:
     )
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--jobs", type=int, default=usable_cores(), help="gradings at a time")
+    parser.add_argument("--jobs", type=int, default=usable_jobs(), help="gradings at a time")
     parser.add_argument("--only", metavar="NAME", nargs="*", help="items of these names")
     parser.add_argument("--out", type=Path, default=RESULTS, help="rows, one JSON a line")
     options = parser.parse_args()
