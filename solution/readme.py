@@ -4,7 +4,7 @@
 
 Between ``<!-- measured: NAME -->`` and ``<!-- end -->`` stands nothing but what a command printed. ``--check`` only
 says whether it still does; ``--pictures`` first grades the solution and takes its pictures over; ``--take`` first takes
-over the tables and pictures that ``lab matrix``, ``lab alarms`` and ``lab frontier`` left in these folders.
+over what ``lab matrix``, ``alarms``, ``frontier`` and ``clean-label-curve`` left in these folders.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader.experiments import alarms, frontier, matrix_table
+from grader.experiments import alarms, clean_label_curve, frontier, matrix_table
 from grader.experiments.tables import Row, read_rows, write_rows
 from grader.isolation import ROOT
 from grader.lab.extractor import RESNET18
@@ -63,7 +63,12 @@ def validity() -> str:
     return (ROOT / "tests" / "validity" / "TABLE.md").read_text(encoding="utf-8").strip()
 
 
-TABLES = {"matrix.csv": matrix_table.COLUMNS, alarms.FILE: alarms.COLUMNS, "frontier.csv": frontier.COLUMNS}
+TABLES = {
+    "matrix.csv": matrix_table.COLUMNS,
+    alarms.FILE: alarms.COLUMNS,
+    "frontier.csv": frontier.COLUMNS,
+    "clean_label_curve.csv": clean_label_curve.COLUMNS,
+}
 """The experiments' tables that ``--take`` takes over."""
 
 
@@ -171,6 +176,8 @@ def take(folders: Sequence[Path]) -> None:
         plot_matrix(matrix_table.grid(found, rows_of(alarms.FILE)), MEASURED / "matrix.png")
     if found := rows_of("frontier.csv"):
         frontier.draw(found, MEASURED / "frontier.png")
+    if found := rows_of("clean_label_curve.csv"):
+        clean_label_curve.plot(found, MEASURED / "clean_label_curve.png")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -77,6 +77,8 @@ def one_poison(rows: Sequence[Row]) -> list[str]:
     whole = [row for row in single if row["images"] == "50000"]
     if whole:
         rates = ", ".join(f"{r['turned']} of {r['targets']} ({_bound(r)})" for r in whole)
+        for row in _some(rows, attack="none", images="50000", fine_tuning="converged"):
+            rates += f", and without any poison {row['turned']} of {row['targets']}"
         parts.append(
             f"The lecture's setting, one base for a target and the whole training set, turns {rates}. A poison that "
             "collides with the target is one sample in 50,000 there, against 5,000 of the target's own class around "

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.experiments import alarms, frontier, matrix_table
-from grader.experiments.tables import write_rows
+from grader.experiments import alarms, clean_label_curve, frontier, matrix_table
+from grader.experiments.tables import read_rows, write_rows
 from grader.isolation import ROOT
 from solution import readme
 from tests.bench.__main__ import BENCHMARKS
@@ -44,11 +44,16 @@ def test_tables_of_several_folders_are_put_together(tmp_path: Path, monkeypatch:
     (tmp_path / "1" / "visible-seed1" / "strip.png").write_bytes(b"a picture")
     run = dict(zip(frontier.COLUMNS, ("joint", "1", "1", "2800", "0.98", "0.99", "0.985"), strict=True))
     write_rows(tmp_path / "2" / "frontier.csv", frontier.COLUMNS, [run])
+    kept = ROOT / "solution" / "measured" / "clean_label_curve.csv"
+    curve = read_rows(kept, clean_label_curve.COLUMNS)
+    write_rows(tmp_path / "1" / "clean_label_curve.csv", clean_label_curve.COLUMNS, curve)
     readme.take([tmp_path / "1", tmp_path / "2"])
+    assert readme.rows_of("clean_label_curve.csv") == curve
     assert "| visible | 2 |" in readme.attacks_and_defences()
     assert "| joint | 1/255 | 2,800 |" in readme.smallest_epsilon()
     assert {p.name for p in (tmp_path / "measured").iterdir()} == {
-        "matrix.csv", "frontier.csv", "matrix.png", "frontier.png", "strip.png",
+        "matrix.csv", "frontier.csv", "matrix.png", "frontier.png", "strip.png", "clean_label_curve.csv",
+        "clean_label_curve.png",
     }  # fmt: skip
     assert readme.rows_of(alarms.FILE) == []
 

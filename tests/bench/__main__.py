@@ -1,6 +1,6 @@
 """Prints the benchmarks of ``make bench``; figures in the README come from here.
 
-    python -m tests.bench [steps|usual|grade|defences|clean_label ...] [--runs 5] [--save]
+    python -m tests.bench [steps|usual|grade|class|defences|clean_label ...] [--runs 5] [--save]
 
 - ``steps``: the same training steps through the sandbox and in one process, turn by turn.
 - ``usual``: our training against the usual course code, both to the public spec's thresholds.
