@@ -355,13 +355,17 @@ def test_grading_exits_with_0_whatever_the_score(tmp_path: Path) -> None:
         ("no/such/folder", "apply_trigger", 4),
     ],
 )
-def test_pytest_itself(submission: str, expression: str, status: int) -> None:
+def test_pytest_itself(submission: str, expression: str, status: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "grader/", "--submission", submission, "-k", expression, "-q"]
+    command += ["--report", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     if status == 1:
         assert "TODO(apply_trigger)" in done.stdout
         assert "Traceback" not in done.stdout
+    if status < 2:  # of a few checks there is no report, and that is said
+        assert f"No report in {tmp_path / 'out'}: not every check of the part ran." in done.stdout
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [([], {1800.0}), (["--timeout", "7"], set())])
