@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from grader.sandbox import Meanwhile, Usage, nothing
+from grader.sandbox import Meanwhile, nothing
+from grader.usage import Usage
 from grader.wire import Frame
 
 

@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 
 _SECCOMP_MODE_FILTER, _SIGKILL, _CLONE_THREAD = 2, 9, 0x00010000
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_FIRST_ARGUMENT = 0, 4, 16
+_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_FIRST_ARGUMENT, _OFFSET_SECOND, _OFFSET_THIRD = 0, 4, 16, 24, 32
 
 # name -> (x86-64, aarch64); None where the architecture has no such call.
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -121,9 +121,19 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "fanotify_init": (300, 262),
     "memfd_secret": (447, 447),
     "syslog": (103, 116),
+    # A child that is killed below its limits was killed by the machine: it must not be able to do that itself.
+    "setrlimit": (160, 164),
+    "timer_create": (222, 107),
 }
 _FIRST_UNKNOWN = 470  # calls that are newer than this list
-_CLONE, _CLONE3, _PRLIMIT = (56, 220), (435, 435), (302, 261)
+_CLONE, _CLONE3, _PRLIMIT, _FCNTL, _IOCTL = (56, 220), (435, 435), (302, 261), (72, 25), (16, 29)
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _FIOSETOWN, _SIOCSPGRP = (
+    8,
+    10,
+    15,
+    0x8901,
+    0x8902,
+)  # signals from descriptors
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
@@ -179,6 +189,11 @@ def die_with_parent() -> None:
         _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
 
 
+def can_refuse_system_calls() -> bool:
+    """Whether ``refuse_system_calls`` works here: on Linux, on the architectures that its filter is written for."""
+    return sys.platform == "linux" and platform.machine() in _ARCHITECTURES
+
+
 def refuse_system_calls() -> bool:
     """Install the seccomp filter in this process and all its threads to come; there is no way back.
 
@@ -188,7 +203,7 @@ def refuse_system_calls() -> bool:
     Raises:
         LockdownError: the kernel has seccomp but refused the filter.
     """
-    if sys.platform != "linux" or platform.machine() not in _ARCHITECTURES:
+    if not can_refuse_system_calls():
         return False
     program = _filter_program(platform.machine())
     buffer = ctypes.create_string_buffer(program, len(program))
@@ -207,6 +222,14 @@ def _prctl(option: int, *arguments: int) -> None:
     padded = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
     if libc.prctl(option, *padded) != 0:
         raise LockdownError(f"prctl({option}) was refused: {errno.errorcode.get(ctypes.get_errno(), '?')}")
+
+
+def _refuse_commands(number: int, commands: tuple[int, ...], refuse: int) -> list[tuple[int, int, int, int]]:
+    """Rows that refuse some commands, the second argument, of a system call and allow its others."""
+    rows = [(_JUMP_EQUAL, 0, 2 + 2 * len(commands), number), (_LOAD, 0, 0, _OFFSET_SECOND)]
+    for command in commands:
+        rows += [(_JUMP_EQUAL, 0, 1, command), (_RETURN, 0, 0, refuse)]
+    return [*rows, (_RETURN, 0, 0, _ALLOW)]
 
 
 def _filter_program(machine: str) -> bytes:
@@ -229,11 +252,17 @@ def _filter_program(machine: str) -> bytes:
         if number is not None:
             rows += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, refuse)]
     rows += [
-        (_JUMP_EQUAL, 0, 4, _PRLIMIT[column]),
+        (_JUMP_EQUAL, 0, 8, _PRLIMIT[column]),
         (_LOAD, 0, 0, _OFFSET_FIRST_ARGUMENT),
-        (_JUMP_EQUAL, 0, 1, 0),  # its own limits, and not another process's
+        (_JUMP_EQUAL, 0, 5, 0),  # its own limits, and not another process's
+        (_LOAD, 0, 0, _OFFSET_THIRD),
+        (_JUMP_EQUAL, 0, 3, 0),  # to read and not to set: both halves of the pointer are 0
+        (_LOAD, 0, 0, _OFFSET_THIRD + 4),
+        (_JUMP_EQUAL, 0, 1, 0),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, refuse),
+        *_refuse_commands(_FCNTL[column], (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX), refuse),
+        *_refuse_commands(_IOCTL[column], (_FIOSETOWN, _SIOCSPGRP), refuse),
         (_JUMP_EQUAL, 0, 3, _CLONE[column]),
         (_LOAD, 0, 0, _OFFSET_FIRST_ARGUMENT),
         (_JUMP_BITS, 1, 0, _CLONE_THREAD),  # a new thread is welcome, a new process is not

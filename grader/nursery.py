@@ -8,9 +8,9 @@ Not covered: the workers of one nursery share its pid namespace, so one can see 
 
 Control messages are single JSON objects, strictly question and answer: ``start`` (with descriptors: the worker's
 socket, the pipe for what it prints and, on Linux, the memory that it shares with the parent) -> ``{"pid"}``; ``cpu`` ->
-``{"seconds", "queued"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it, or null while the worker
-runs, ``{"seconds"}``, the processor time that it had taken then, and ``{"threads"}``, whether it was ended because it
-had started too many.
+``{"seconds", "queued", "ready"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it, or null while the
+worker runs, ``{"seconds"}``, the processor time that it had taken then, and ``{"threads"}``, whether it was ended since
+it had started too many.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def _answer(question: dict[str, Any], descriptors: list[int], control: socket.so
     if question["do"] == "start":
         return {"pid": _fork(question, descriptors, control)}
     if question["do"] == "cpu":
-        return {"seconds": _cpu_seconds(question["pid"]), "queued": _queued_seconds(question["pid"])}
+        pid = question["pid"]
+        return {"seconds": _cpu_seconds(pid), "queued": _queued_seconds(pid), "ready": _is_ready(pid)}
     if question["do"] == "end":
         os.kill(question["pid"], signal.SIGKILL)
         return _reap(question["pid"])
@@ -124,6 +125,12 @@ def _queued_seconds(pid: int) -> float | None:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return None
+
+
+def _is_ready(pid: int) -> bool:
+    """Whether a worker's main thread runs or waits for a processor."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] == "R"
 
 
 def _fork(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> int:

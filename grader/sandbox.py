@@ -18,17 +18,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from grader import shared_memory
 from grader.isolation import Isolation, MachineFault, SandboxError, start_python
-from grader.lockdown import Limits, hide_memory
+from grader.lockdown import Limits, can_refuse_system_calls, hide_memory
 from grader.shared_memory import SharedMemory
+from grader.usage import Ended, Usage
 from grader.wire import Channel, Frame, Timeout, WireError
 
 MAX_OUTPUT = 64 * 1024
+PATIENCE = 6.0
+"""How many times as long as its limit a child may take that gets no processor."""
 
 Meanwhile = Callable[[], None]
 """What the parent does while a child works: its own part of a step costs no time then."""
@@ -51,36 +54,6 @@ class ChildFailure(Exception):
         super().__init__(finding)
         self.finding = finding
         self.values = values or {}
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a child has taken so far, in seconds.
-
-    Attributes:
-        cpu: processor time, over all its threads.
-        queued: how long its main thread had to wait for a processor.
-        asked: wall time in which the parent waited for its answers.
-    """
-
-    cpu: float
-    queued: float
-    asked: float
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a worker ended.
-
-    Attributes:
-        status: as ``os.waitpid`` gives it.
-        seconds: processor time that it had taken, over all its threads.
-        threads: it was killed for the number of its threads.
-    """
-
-    status: int
-    seconds: float
-    threads: bool
 
 
 class StepServer(Protocol):
@@ -169,10 +142,12 @@ class Nursery:
         answer = self._ask({"do": "wait", "pid": pid, "seconds": seconds}, seconds + 10)
         return None if answer["status"] is None else Ended(**answer)
 
-    def usage(self, pid: int) -> tuple[float | None, float | None]:
-        """CPU time of a worker, and how long it had to wait for a processor; None where the system does not say."""
+    def usage(self, pid: int, asked: float) -> Usage | None:
+        """What a worker has taken; None where the system does not say."""
         answer = self._ask({"do": "cpu", "pid": pid}, 30)
-        return answer["seconds"], answer["queued"]
+        if answer["seconds"] is None or answer["queued"] is None:
+            return None
+        return Usage(answer["seconds"], answer["queued"], asked, answer["ready"])
 
     def end(self, pid: int) -> None:
         """Kill a worker and wait until it is gone."""
@@ -290,32 +265,40 @@ class ChildServer:
         return answer
 
     def _receive(self, channel: Channel, deadline: float, seconds: float) -> Frame:
-        """The answer. Where half of the time has passed without one, how the child fares from then on is watched."""
-        if channel.await_data(deadline - seconds / 2):
-            return channel.receive(deadline)
-        halfway, since = self.usage(), time.monotonic()
-        try:
-            return channel.receive(deadline)
-        except Timeout:
-            self._blame_the_machine(halfway, time.monotonic() - since)
-            raise
+        """The answer; where half of the time has passed without one, the child gets the rest for itself."""
+        if not channel.await_data(deadline - seconds / 2):
+            deadline = max(deadline, self._await_patiently(channel, seconds / 2) + 1)
+        return channel.receive(deadline)
 
-    def _blame_the_machine(self, before: Usage | None, seconds: float) -> None:
-        """Raises MachineFault if, in so many seconds, the child mostly waited for a processor."""
-        after = self.usage()
-        if before is None or after is None:
-            return
-        queued = after.queued - before.queued
-        if max(after.cpu - before.cpu, seconds - queued) < seconds / 2:
-            raise MachineFault(
-                f"the machine was too busy: of {seconds:.1f} s, student code waited {queued:.1f} for a processor"
-            )
+    def _await_patiently(self, channel: Channel, seconds: float) -> float:
+        """Wait until an answer begins, or the child has had so many seconds; time without a processor is not counted.
+
+        Returns:
+            the time now.
+
+        Raises:
+            Timeout: the child has had its time.
+            MachineFault: it did not get that much in ``PATIENCE`` times as long.
+        """
+        started, left = time.monotonic(), seconds
+        before = self.usage()
+        while not channel.await_data(time.monotonic() + left):
+            now, after = time.monotonic(), self.usage()
+            if before is None or after is None:
+                raise Timeout
+            left = seconds - after.had_since(before, now - started)
+            if left < seconds / 50:
+                raise Timeout
+            if now - started > PATIENCE * seconds:
+                raise MachineFault(
+                    f"the machine was too busy: in {now - started:.1f} s student code had {seconds - left:.1f} s to run"
+                )
+        return time.monotonic()
 
     def usage(self) -> Usage | None:
         if self._channel is None or not self._pid:
             return None
-        cpu, queued = self._nursery.usage(self._pid)
-        return None if cpu is None or queued is None else Usage(cpu, queued, self._asked)
+        return self._nursery.usage(self._pid, self._asked)
 
     def _start(self) -> Channel:
         """Fork the worker; only now, so that the nursery imports torch while the parent does other things."""
@@ -349,7 +332,7 @@ class ChildServer:
         """Tell a child that ended from one that wrote something unreadable.
 
         Raises:
-            MachineFault: it was killed, and neither by the nursery nor at its limit. Its own code may not send signals.
+            MachineFault: it was killed, and not by the nursery, nor at its limit; itself it cannot, being locked down.
         """
         ended = self._nursery.wait(self._pid, 0.5)
         if ended is None:
@@ -360,7 +343,8 @@ class ChildServer:
         if os.WIFEXITED(ended.status):
             return ChildFailure("crashed", {"how": f"exit status {os.WEXITSTATUS(ended.status)}"})
         killed_by = os.WTERMSIG(ended.status)
-        if killed_by == signal.SIGKILL and ended.seconds < self._limits.cpu_seconds - 1:
+        at_limit = ended.seconds >= self._limits.cpu_seconds - 1
+        if killed_by == signal.SIGKILL and not at_limit and can_refuse_system_calls():
             raise MachineFault(
                 f"student code was killed from outside after {ended.seconds:.1f} s of processor time: "
                 "most likely the machine ran out of memory; grade fewer submissions at a time"

@@ -13,9 +13,10 @@ import numpy as np
 
 from grader.calls import MALFORMED, Argument, Finding, Returned, decode_returned, encode_argument
 from grader.contract import Part
-from grader.sandbox import ChildFailure, Meanwhile, StepServer, Usage, nothing
+from grader.sandbox import ChildFailure, Meanwhile, StepServer, nothing
 from grader.spec import LimitSettings
 from grader.submission import Source
+from grader.usage import Usage
 from grader.wire import Frame
 
 

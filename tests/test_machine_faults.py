@@ -1,10 +1,13 @@
 """A child that the machine killed or starved: the grader's trouble, which is tried again and costs nobody a point."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from grader.contract import INVISIBLE_TRIGGER
 from grader.grading import Grading
 from grader.isolation import ROOT, Isolation, MachineFault
 from grader.outcome import Status
-from grader.sandbox import nursery
+from grader.sandbox import ChildFailure, nursery
 from grader.spec import load_spec
 from tests.processes import descendants
 from tests.test_sandbox import call, needs_bubblewrap, start
@@ -36,20 +39,47 @@ def test_who_is_killed_from_outside_has_not_used_up_the_processor_time(isolation
     child.close()
 
 
+@contextlib.contextmanager
+def busy_processor(count: int) -> Iterator[None]:
+    """The first processor, wanted by so many endless programs, each in a session: Linux shares it among these."""
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(flush=True)\nwhile True: pass"
+    programs = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+        for _ in range(count)
+    ]
+    try:
+        for program in programs:
+            assert program.stdout is not None
+            program.stdout.readline()
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.communicate()
+
+
 @needs_bubblewrap
 def test_who_gets_no_processor_has_not_answered_too_late() -> None:
     child = start("bubblewrap")
     worker = worker_of("bubblewrap")
-    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(flush=True)\nwhile True: pass"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as busy:
-        assert busy.stdout is not None
-        busy.stdout.readline()
-        for task in map(int, os.listdir(f"/proc/{worker}/task")):
-            os.sched_setaffinity(task, {min(os.sched_getaffinity(0))})
-            os.sched_setscheduler(task, os.SCHED_IDLE, os.sched_param(0))
-        with pytest.raises(MachineFault, match="too busy"):
-            call(child, "spin", seconds=2)
-        busy.kill()
+    for task in map(int, os.listdir(f"/proc/{worker}/task")):
+        os.sched_setaffinity(task, {min(os.sched_getaffinity(0))})
+        os.sched_setscheduler(task, os.SCHED_IDLE, os.sched_param(0))
+    with busy_processor(12), pytest.raises(MachineFault, match="too busy"):
+        call(child, "spin", seconds=1)
+    child.close()
+
+
+@needs_bubblewrap
+def test_who_shares_a_processor_has_its_time_all_the_same_and_no_more() -> None:
+    """An endless loop is a timeout, whatever else the machine does; two others take two thirds of its processor."""
+    child = start("bubblewrap")
+    os.sched_setaffinity(worker_of("bubblewrap"), {min(os.sched_getaffinity(0))})
+    began = time.monotonic()
+    with busy_processor(2), pytest.raises(ChildFailure) as caught:
+        call(child, "spin", seconds=1)
+    assert caught.value.finding == "timeout"
+    assert time.monotonic() - began > 1.3
     child.close()
 
 

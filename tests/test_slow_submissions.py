@@ -11,8 +11,8 @@ from grader.grading import Grading
 from grader.isolation import ROOT, MachineFault
 from grader.outcome import Outcome, Status
 from grader.parts.invisible_trigger_steps import ChildStepper
-from grader.sandbox import Usage
 from grader.spec import Spec, load_spec
+from grader.usage import Usage
 
 SOLUTION = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
 ASR = "invisible_trigger.outcome.asr"

@@ -18,8 +18,9 @@ from grader.grading import Grading
 from grader.in_process import LocalServer
 from grader.outcome import Outcome, Status
 from grader.parts.invisible_trigger_steps import read_delta, read_step
-from grader.sandbox import Meanwhile, Usage, nothing
+from grader.sandbox import Meanwhile, nothing
 from grader.spec import Spec, load_spec
+from grader.usage import Usage
 from grader.wire import Frame, WireError, decode, encode, sizes
 from tests.fuzz.frames import odd_value
 

@@ -1,0 +1,44 @@
+"""What the system says of a worker: the time that it has taken, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a child has taken so far, in seconds.
+
+    Attributes:
+        cpu: processor time, over all its threads.
+        queued: how long its main thread had to wait for a processor, as far as the system has noted it: what it waits
+            now is added when it runs again.
+        asked: wall time in which the parent waited for its answers.
+        is_ready: whether its main thread runs, or would if it had a processor.
+    """
+
+    cpu: float
+    queued: float
+    asked: float
+    is_ready: bool = False
+
+    def had_since(self, before: Usage, passed: float) -> float:
+        """Of the time that has passed since ``before``, how much the child had for itself, computing or sleeping."""
+        if self.is_ready:
+            return min(passed, self.cpu - before.cpu)
+        return passed - (self.queued - before.queued)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended.
+
+    Attributes:
+        status: as ``os.waitpid`` gives it.
+        seconds: processor time that it had taken, over all its threads.
+        threads: it was killed for the number of its threads.
+    """
+
+    status: int
+    seconds: float
+    threads: bool
