@@ -53,8 +53,8 @@ class SandboxError(Exception):
     """The isolation could not be set up: the grader's trouble, never the student's."""
 
 
-class MachineFault(Exception):
-    """The machine is the reason that student code gave no answer: a grader error, and never the student's fault."""
+class MachineFault(SandboxError):
+    """The machine is the reason that student code gave no answer: it was killed from outside, or got no processor."""
 
 
 @functools.cache

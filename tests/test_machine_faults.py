@@ -21,6 +21,32 @@ from grader.spec import load_spec
 from tests.processes import descendants
 from tests.test_sandbox import call, needs_bubblewrap, start
 
+OWN_END = """
+import ctypes, fcntl, os, resource
+
+def attempt(action):
+    try:
+        return str(action())
+    except BaseException as error:
+        return f"refused: {type(error).__name__}: {error}"
+
+def ends():
+    # by a limit, by a signal that comes with a descriptor (for the nursery, 2, too), by a timer; reading limits is fine
+    libc, (reading, _) = ctypes.CDLL(None, use_errno=True), os.pipe()
+    resource.getrlimit(resource.RLIMIT_CPU), resource.prlimit(0, resource.RLIMIT_CPU)
+    timer = {"x86_64": 222, "aarch64": 107}[os.uname().machine]
+    return repr([attempt(action) for action in (
+        lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, 1)),
+        lambda: resource.prlimit(0, resource.RLIMIT_CPU, (1, 1)),
+        lambda: fcntl.fcntl(reading, 8, 2),
+        lambda: fcntl.fcntl(reading, 10, 9),
+        lambda: fcntl.fcntl(reading, 15, bytes(8)),
+        lambda: fcntl.ioctl(reading, 0x8901, bytes(4)),
+        lambda: fcntl.ioctl(reading, 0x8902, bytes(4)),
+        lambda: libc.syscall(timer, 1, None, ctypes.byref(ctypes.c_int())) and 1 / 0,
+    )])
+"""
+
 
 def worker_of(isolation: Isolation) -> int:
     """The pid of the only worker, which is the last of the family."""
@@ -36,6 +62,14 @@ def test_who_is_killed_from_outside_has_not_used_up_the_processor_time(isolation
     killer.start()
     with pytest.raises(MachineFault, match="killed from outside"):
         call(child, "spin", seconds=20)
+    child.close()
+
+
+@pytest.mark.parametrize("isolation", ["process", pytest.param("bubblewrap", marks=needs_bubblewrap)])
+def test_nobody_can_kill_themselves_to_look_like_a_victim(isolation: Isolation) -> None:
+    child = start(isolation, source=OWN_END)
+    found = eval(call(child, "ends"), {})  # noqa: S307 our own list of strings
+    assert all(item.startswith("refused") for item in found), found
     child.close()
 
 

@@ -159,10 +159,10 @@ def load(source: str) -> Frame:
     return Frame("load", body, (np.frombuffer(source.encode(), np.uint8),))
 
 
-def start(isolation: str, *, cpu_seconds: int = 60, threads: int = 1) -> ChildServer:
+def start(isolation: str, *, cpu_seconds: int = 60, threads: int = 1, source: str = SOURCE) -> ChildServer:
     limits = Limits(memory_bytes=4 * 2**30, cpu_seconds=cpu_seconds)
     child = ChildServer(isolation, limits=limits, threads=threads, start_seconds=60)  # type: ignore[arg-type]
-    assert child.ask(load(SOURCE), seconds=60).kind == "loaded"
+    assert child.ask(load(source), seconds=60).kind == "loaded"
     return child
 
 
