@@ -184,7 +184,9 @@ def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, ep
     path, asked = draft / "spec.toml", draft / "asked.json"
     wanted = {"base": str(base.absolute()), "name": name, "target": target, "epsilon": epsilon}
     if path.exists():
-        before = json.loads(asked.read_bytes()) if asked.exists() else {}
+        before = (
+            json.loads(asked.read_bytes()) if asked.exists() else wanted
+        )  # an older version did not note it
         if differing := [key for key, value in wanted.items() if before.get(key) != value]:
             raise ValueError(
                 f"{draft} has the draft of a spec with another {', '.join(differing)}: go on with the same options, or "

@@ -303,7 +303,6 @@ class _Batch:
 
         lines = results.class_lines(expected.values(), ledger, roster=lists.roster, overrides=lists.overrides)
         write_whole(self.out / "grades.csv", results.grades_csv(lines))
-        results.retract(lines, self.out)
         for line in lines:
             try:
                 results.publish(line, ledger, self.out)

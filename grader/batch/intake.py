@@ -4,7 +4,7 @@ Nothing is ever unpacked: of an archive or a checkout only the files that the co
 beside them, are read, each up to the size limit of a submission, so an entry called ``../../x``, a link or a bomb has
 nowhere to go. They are looked for in ``assignment/``, at the top, or in both places below a single top-level folder,
 which is what zips of a repository have: all of them in the first place that has the core part's file, or else in the
-first that has any. Where several places have some, a note says so.
+first that has any. Where several places have some, a note says so, and two core parts that differ are not guessed at.
 
 What cannot be taken is not graded and is no zero: the entry says why, and a person decides.
 """
@@ -19,7 +19,7 @@ import tempfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -37,19 +37,7 @@ CORE = tuple(part.filename for part in PARTS if part.core)
 TAKEN = (*FILENAMES, CHALLENGE)
 """What is read; a place that has none of the parts' files has no submission."""
 RESERVED = frozenset({"grades.csv", "summary.json", "changes.csv", "class.html"})
-_OTHER_ARCHIVES = (
-    ".tar",
-    ".tar.gz",
-    ".tgz",
-    ".tar.bz2",
-    ".tar.xz",
-    ".tar.zst",
-    ".7z",
-    ".rar",
-    ".gz",
-    ".bz2",
-    ".xz",
-)
+_OTHER_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")
 # What operating systems and archivers leave lying about.
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _UNUSABLE_LOGIN = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]|^[.\s~-]|[.\s]$")
@@ -134,6 +122,10 @@ def write_files(files: Files, directory: Path) -> None:
 
 def _only(entries: Sequence[Entry]) -> Entry:
     """The only entry of a login; where there are several, none of them: which one counts is for a person to say."""
+    unpacked = [entry for entry in entries if entry.kind != "archive"]
+    if len(unpacked) == 1 and len(entries) > 1:  # the archive that it was unpacked from may lie beside it
+        beside = ", ".join(printable(entry.source.name) for entry in entries if entry.kind == "archive")
+        return replace(unpacked[0], notes=(*unpacked[0].notes, f"{beside} beside it was not read"))
     if len(entries) == 1:
         return entries[0]
     names = ", ".join(printable(entry.source.name) for entry in entries)
@@ -216,28 +208,41 @@ def _at_commit(path: Path, kind: str, commit: str | None) -> tuple[Files, list[s
         raise IntakeProblem("it is no git checkout, so it cannot be read at its recorded commit")
     paths = [place + name for place in _PLACES for name in TAKEN]
     found = read_commit(path, commit, paths, largest=MAX_SOURCE)
-    chosen, notes = _choose(found, _PLACES)
-    return {name: found[path] for name, path in chosen.items()}, notes
+    return _choose(found, _PLACES, found.__getitem__)
 
 
 _PLACES = ("assignment/", "")
 """Where the files may lie, below the top."""
 
 
-def _choose(there: Collection[str], places: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Name -> path of the files that count, all of one place, and what a person should know of the choice."""
-    filled = {}
-    for place in dict.fromkeys(places):
-        paths = {name: place + name for name in TAKEN if place + name in there}
-        if paths.keys() & set(FILENAMES):
-            filled[place] = paths
+def _choose(
+    there: Collection[str], places: Iterable[str], read: Callable[[str], bytes | None]
+) -> tuple[Files, list[str]]:
+    """The files that count, all of one place, and what a person should know of the choice.
+
+    Args:
+        there: the paths that exist.
+        places: where the files may lie, each with a slash at its end; the likeliest first.
+        read: gives the content of a path.
+
+    Raises:
+        IntakeProblem: two places have the core part, and not the same one.
+    """
+    names = {place: [name for name in TAKEN if place + name in there] for place in dict.fromkeys(places)}
+    filled = [place for place in names if set(names[place]) & set(FILENAMES)]
     if not filled:
         return {}, []
-    chosen = next((p for p, paths in filled.items() if paths.keys() & set(CORE)), next(iter(filled)))
-    if len(filled) == 1:
-        return filled[chosen], []
-    names = " and ".join(place or "the top folder" for place in filled)
-    return filled[chosen], [f"{names} have files of the assignment: {chosen or 'the top folder'} was taken"]
+    with_core = [place for place in filled if set(names[place]) & set(CORE)]
+    if len({read(place + name) for place in with_core for name in CORE}) > 1:
+        raise IntakeProblem(f"{_list(with_core)} have another {CORE[0]} each: remove all but one")
+    chosen = (with_core or filled)[0]
+    files = {name: read(chosen + name) for name in names[chosen]}
+    choice = f"{_list(filled)} have files of the assignment: {_list([chosen])} was taken"
+    return files, [choice] if len(filled) > 1 else []
+
+
+def _list(places: Iterable[str]) -> str:
+    return " and ".join(printable(place) or "the top folder" for place in places)
 
 
 def _hash(files: Files) -> str:
@@ -256,9 +261,9 @@ def _read_folder(path: Path) -> tuple[Files, list[str]]:
     # a link in the way could lead anywhere on this machine
     places = [p for p in places if not (path / p).is_symlink() and (path / p).is_dir()]
     there = {place + name for place in places for name in TAKEN if os.path.lexists(path / place / name)}
-    chosen, notes = _choose(there, places)
-    if chosen:
-        return {name: _read_regular(path / place) for name, place in chosen.items()}, notes
+    files, notes = _choose(there, places, lambda name: _read_regular(path / name))
+    if files:
+        return files, notes
     archives = [p for p in below if p.suffix.lower() == ".zip" and not p.is_symlink()]
     if len(archives) == 1:  # some course platforms make a folder around the zip
         return _read_zip(archives[0])
@@ -322,8 +327,8 @@ def _read_archive(archive: zipfile.ZipFile) -> tuple[Files, list[str]]:
     twice = [name for name, found in wanted.items() if len(found) > 1]
     if twice:  # which of them counts is a matter of who unpacks it
         raise IntakeProblem(f"the zip has {twice[0]} twice")
-    chosen, choice = _choose(wanted, places)
-    return {name: _read_member(archive, wanted[path][0]) for name, path in chosen.items()}, [*notes, *choice]
+    files, choice = _choose(wanted, places, lambda path: _read_member(archive, wanted[path][0]))
+    return files, [*notes, *choice]
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | None:

@@ -137,19 +137,16 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
     report.write(path)  # last: who finds it finds the others
 
 
-def retract(lines: Iterable[Line], directory: Path) -> None:
-    """Remove the reports of logins that are no longer in the class; the ledger still has what was graded."""
-    present = {line.login for line in lines}
-    for path in directory.glob("*/report.json"):
-        if path.parent.name not in present:
-            _clear(path.parent)
-
-
 def _clear(folder: Path) -> None:
-    """Remove what ``publish`` puts into a login's folder, and the folder if that was all."""
-    for path in (*(folder / name for name in _OWN_FILES), *folder.glob("*.png")):
-        path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # what somebody else has put there stays
+    """Remove what ``publish`` put into a login's folder, and the folder if that was all; nothing of others'."""
+    names = set(_OWN_FILES)
+    with contextlib.suppress(OSError, ValueError):  # there is no report, or none that can be read
+        names |= {
+            Path(name).name for name in Report.from_json(_read_json(folder / "report.json")).pictures.values()
+        }
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
         folder.rmdir()
 
 

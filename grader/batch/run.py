@@ -109,7 +109,7 @@ def grade_class(
                 row = 0
             elif len(record.errors) == 1 and not result.timed_out:
                 row += 1
-            if row >= IN_A_ROW:
+            if row >= IN_A_ROW + engine.slots:  # what runs together may fail together, of one passing cause
                 raise BatchStopped(
                     f"the grader failed on {row} submissions in a row, the last time with: "
                     f"{one_line(record.errors[-1], 300)}. Repair that and start the same command again"

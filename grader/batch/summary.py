@@ -13,7 +13,7 @@ from rich.text import Text
 
 from grader import __version__
 from grader.batch.changes import Change
-from grader.batch.intake import Class, identical
+from grader.batch.intake import Class, identical, printable
 from grader.batch.ledger import GRADED, INTAKE_PROBLEM, SET_ASIDE
 from grader.batch.results import NO_SUBMISSION, UNFINISHED, Line
 from grader.batch.unit import Settings
@@ -73,7 +73,7 @@ def summarise(
             if line.status == SET_ASIDE and line.record is not None
         ],
         "intake_problems": [
-            {"login": line.login, "source": line.entry.source.name, "problem": line.entry.problem}
+            {"login": line.login, "source": printable(line.entry.source.name), "problem": line.entry.problem}
             for line in lines
             if line.status == INTAKE_PROBLEM and line.entry is not None
         ],

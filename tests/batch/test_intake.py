@@ -70,7 +70,8 @@ def test_the_graders_own_files_of_a_whole_repository_are_not_taken_for_a_submiss
             {CORE: b"new"},
         ),  # a stray file hides nothing
         ({CORE: b"new", "assignment/fine_pruning.py": b"old"}, {CORE: b"new"}),
-        ({CORE: b"old", f"assignment/{CORE}": b"new"}, {CORE: b"new"}),  # what the feedback on a push grades
+        ({CORE: b"new", f"assignment/{CORE}": b"new"}, {CORE: b"new"}),
+        ({CORE: b"old", f"assignment/{CORE}": b"new"}, {}),  # nobody knows which of them counts
     ],
 )
 def test_of_several_places_the_one_with_the_core_part_is_taken_and_a_note_says_so(folder, kind, files, taken):
@@ -88,6 +89,9 @@ def test_of_several_places_the_one_with_the_core_part_is_taken_and_a_note_says_s
         commits = {"alice": git(folder / "alice", "rev-parse", "HEAD")}
     (entry,) = take_class(folder, commits=commits).entries
     assert entry.files == taken
+    if not taken:
+        assert entry.problem == f"assignment/ and the top folder have another {CORE} each: remove all but one"
+        return
     place = "the top folder" if CORE in files and f"assignment/{CORE}" not in files else "assignment/"
     assert entry.notes == (f"assignment/ and the top folder have files of the assignment: {place} was taken",)
 
@@ -177,6 +181,17 @@ def test_a_name_that_is_no_text_can_still_be_told(folder):
     assert [(e.login, e.problem) for e in class_.entries] == [
         ("M\\xfcller", "its name cannot be a login: rename it")
     ]
+
+
+def test_an_archive_beside_its_own_folder_is_left_alone(folder):
+    (folder / "alice").mkdir()
+    (folder / "alice" / CORE).write_text("x = 1")
+    (folder / "alice.tar.gz").write_bytes(b"x")
+    (folder / "notes.gz").write_bytes(b"x")
+    class_ = take_class(folder)
+    assert [(e.files, e.problem) for e in class_.entries] == [({CORE: b"x = 1"}, None)]
+    assert class_.entries[0].notes == ("alice.tar.gz beside it was not read",)
+    assert class_.ignored == ("notes.gz",)
 
 
 @pytest.mark.parametrize("name", ["alice.tar.gz", "alice.7z", "alice.TGZ", "alice.rar"])

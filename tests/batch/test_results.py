@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import io
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,26 +156,36 @@ def test_no_report_stays_behind_from_replaced_files(class_, tmp_path):
     assert found.rows()["bob"]["status"] == "intake_problem"
 
 
-def test_no_report_stays_behind_from_who_has_left(class_, tmp_path):
-    Results(class_, tmp_path / "out", lambda h, n: graded(h))
-    (tmp_path / "out" / "bob" / "remark.txt").write_text("mine")
-    for login in ("alice", "bob"):
-        (class_ / login / CORE).unlink()
-        (class_ / login).rmdir()
-    found = Results(class_, tmp_path / "out", lambda h, n: graded(h))
-    results.retract(found.lines, tmp_path / "out")
-    left = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert [p for p in left if not p.startswith(".ledger")] == [
-        "bob/remark.txt", "carol/report.html", "carol/report.json",
-    ]  # fmt: skip
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="  # a PNG
+)
 
 
-def test_a_picture_of_an_earlier_report_does_not_stay(class_, tmp_path):
-    Results(class_, tmp_path / "out", lambda h, n: graded(h))
-    (tmp_path / "out" / "alice" / "trigger.png").write_bytes(b"old")
+def test_pictures_of_an_earlier_report_do_not_stay_and_what_others_put_there_does(class_, tmp_path):
+    def drawn(hash_: str, _: int) -> Result:
+        report = report_of(hash_, pictures={"invisible_trigger.trigger": "trigger.png"})
+        return Result(report=report.to_json(), pictures={"trigger.png": PIXEL})
+
+    Results(class_, tmp_path / "out", drawn)
+    (tmp_path / "out" / "alice" / "mine.png").write_bytes(b"x")
+    assert (tmp_path / "out" / "alice" / "trigger.png").exists()
     hand_in(class_, "alice", "# another")
     Results(class_, tmp_path / "out", lambda h, n: graded(h))
-    assert not (tmp_path / "out" / "alice" / "trigger.png").exists()
+    assert sorted(p.name for p in (tmp_path / "out" / "alice").iterdir()) == [
+        "mine.png", "report.html", "report.json",
+    ]  # fmt: skip
+    assert (tmp_path / "out" / "bob" / "trigger.png").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_name_that_is_no_text_can_be_written_down(class_, tmp_path):
+    for name in (b"M\xfcller", b"alice/p\xfcx"):
+        Path(os.fsdecode(os.fsencode(class_) + b"/" + name)).mkdir()
+    hand_in(class_ / "alice", os.fsdecode(b"p\xfcx"), "# alice")
+    found = Results(class_, tmp_path / "out", lambda h, n: graded(h))
+    text = json.dumps(found.summary(), ensure_ascii=False).encode()
+    assert "M\\xfcller" in {item["source"] for item in json.loads(text)["intake_problems"]}
+    assert "p\\xfcx/ have files of the assignment" in json.loads(text)["notes"][0]["notes"][0]
 
 
 def test_nothing_counts_of_what_was_set_aside(class_, tmp_path):
