@@ -148,7 +148,7 @@ def test_a_class_from_beginning_to_end(tmp_path: Path):
     job = course.run()
     # whoever could be read is graded and told, and the run is red all the same
     assert [name for name, ran in job.steps.items() if ran.conclusion == "failure"] == [
-        "Were all repositories read?"
+        "Is everybody graded?"
     ], job.log
     assert "::error::dave: o/lab-dave cannot be read" in job.log
 
@@ -219,6 +219,31 @@ def test_a_line_that_is_no_student_stops_it(line: str, tmp_path: Path):
     job = course.run()
     assert job.steps["fetch"].conclusion == "failure"
     assert "line 2 is not LOGIN,OWNER/NAME" in job.log
+
+
+@pytest.mark.parametrize("deadline", ["2026-12-01T23:59:00", "next week"])
+def test_a_deadline_without_a_zone_stops_it_at_once(deadline: str, tmp_path: Path):
+    course = Course(tmp_path)
+    course.enrol("alice")
+    job = course.run(context={"vars.CLASS_DEADLINE": deadline})
+    assert job.steps["here"].conclusion == "failure"
+    assert f"::error::the deadline is no ISO 8601 time with its zone: {deadline}" in job.log
+
+
+def test_what_is_graded_is_kept_and_told_where_the_batch_stops(tmp_path: Path):
+    """The last of its steps makes the run red."""
+    course = Course(tmp_path)
+    course.enrol("alice")
+    (course.checkout / "grader").unlink()
+    (course.checkout / "grader").mkdir()
+    stops = "import pathlib, sys\nout = pathlib.Path(sys.argv[sys.argv.index('--out') + 1])\n"
+    stops += "out.mkdir()\n(out / 'grades.csv').write_text('login')\nsys.exit(1)\n"
+    (course.checkout / "grader" / "__main__.py").write_text(stops)
+    job = course.run()
+    assert job.steps["grade"].outputs == {"unfinished": "true"}
+    assert [job.steps[name].conclusion for name in ("Report the scores back", "Is everybody graded?")] == [
+        "success", "failure",
+    ]  # fmt: skip
 
 
 def test_it_does_nothing_without_a_class_and_asks_for_the_spec(tmp_path: Path):

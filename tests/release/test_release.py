@@ -338,5 +338,16 @@ def test_gradescope_finds_the_files_and_hides_a_hidden_spec(layout: str, gradesc
 
 
 @needs_bash
+def test_gradescope_does_not_guess_which_of_two_counts(gradescope: Path):
+    """As in a batch, where this is for a person to say."""
+    for layout in ("submission", "submission/assignment"):
+        (gradescope / layout).mkdir(parents=True, exist_ok=True)
+        (gradescope / layout / "invisible_trigger.py").write_text(layout)
+    done = run_autograder(gradescope, sys.executable)
+    assert done.returncode == 2
+    assert "they differ: remove one" in done.stdout
+
+
+@needs_bash
 def test_gradescopes_set_up_is_a_script(gradescope: Path):
     subprocess.run(["bash", "-n", str(gradescope / "source" / "setup.sh")], check=True)
