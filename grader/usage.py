@@ -23,10 +23,13 @@ class Usage:
     is_ready: bool = False
 
     def had_since(self, before: Usage, passed: float) -> float:
-        """Of the time that has passed since ``before``, how much the child had for itself, computing or sleeping."""
-        if self.is_ready:
-            return min(passed, self.cpu - before.cpu)
-        return passed - (self.queued - before.queued)
+        """Of the time that has passed since ``before``, how much the child had for itself, computing or sleeping.
+
+        What its other threads computed counts as well: they may be what its main thread had to wait for.
+        """
+        computed = self.cpu - before.cpu
+        slept = 0.0 if self.is_ready else passed - (self.queued - before.queued)
+        return min(passed, max(computed, slept))
 
 
 @dataclass(frozen=True)

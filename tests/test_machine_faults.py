@@ -18,6 +18,7 @@ from grader.isolation import ROOT, Isolation, MachineFault
 from grader.outcome import Status
 from grader.sandbox import ChildFailure, nursery
 from grader.spec import load_spec
+from grader.usage import Usage
 from tests.processes import descendants
 from tests.test_sandbox import call, needs_bubblewrap, start
 
@@ -128,3 +129,24 @@ def test_a_killed_child_costs_no_points_and_the_next_check_is_well(tmp_path: Pat
         assert grading.outcome(second).status is Status.ERROR
         assert grading.outcome(third).status is Status.PASSED
         assert grading.report_finished().status == "grader_error"
+
+
+@pytest.mark.parametrize(
+    ("after", "had"),
+    [
+        (Usage(cpu=9.0, queued=0.1, asked=0, is_ready=True), 8.0),  # it computes
+        (
+            Usage(cpu=1.5, queued=0.1, asked=0, is_ready=True),
+            0.5,
+        ),  # it waits, and what it waits is not noted yet
+        (Usage(cpu=1.5, queued=7.1, asked=0, is_ready=False), 3.0),  # it waited, and sleeps
+        (Usage(cpu=1.0, queued=0.1, asked=0, is_ready=False), 10.0),  # it sleeps
+        (
+            Usage(cpu=21.0, queued=9.9, asked=0, is_ready=True),
+            10.0,
+        ),  # its main thread waits for its other ones
+    ],
+)
+def test_what_a_child_had_for_itself(after: Usage, had: float) -> None:
+    before = Usage(cpu=1.0, queued=0.1, asked=0.0)
+    assert after.had_since(before, 10.0) == pytest.approx(had)
