@@ -74,7 +74,7 @@ def grade_class(
 
     Raises:
         EngineError: the engine does not start.
-        BatchStopped: the engine is gone, or no grade can succeed as things are.
+        BatchStopped: the engine is gone, no grade can succeed as things are, or too many failed one after the other.
         OSError: the ledger cannot be written.
     """
     errors: dict[str, tuple[str, ...]] = {}
