@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from grader.parts.clean_label import _forward_problem
 from grader.parts.clean_label_loop import HELD_MISSES, LoopProblem
 from grader.parts.fine_pruning import _layer, _order
 
@@ -29,3 +30,11 @@ def test_a_budget_that_is_held_only_at_the_end_misses_more_than_is_allowed() -> 
             free = problem.extractor.best_poisons(problem.bases, problem.targets, 0.05, None)
             limited = np.clip(free, problem.bases - epsilon, problem.bases + epsilon)
             assert problem.missing(limited, 0.05, epsilon) > 2 * HELD_MISSES
+
+
+def test_a_forward_step_that_clips_is_never_right() -> None:
+    rng = np.random.default_rng(0)
+    for count in (1,) * 300 + (5,) * 20:
+        extractor, x, targets, step = _forward_problem(rng, count)
+        moved = x - step * extractor.gradient(x, targets)
+        assert np.abs(moved - moved.clip(0, 1)).max() > 0.01

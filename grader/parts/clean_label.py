@@ -53,11 +53,17 @@ def _forward_problem(
     rng: np.random.Generator, count: int
 ) -> tuple[SmallExtractor, np.ndarray, np.ndarray, np.ndarray]:
     """Extractor, images, targets' features and steps that carry some pixels out of [0, 1]."""
-    extractor = SmallExtractor.draw(rng, tanh=True)
-    x = _images(rng, extractor, count)
-    targets = rng.uniform(-0.8, 0.8, (count, len(extractor.bias))).astype(np.float32)
-    longest = 0.5 / float(np.abs(extractor.gradient(x, targets)).max())
-    return extractor, x, targets, _steps(rng, count, longest / 4, longest)
+    while True:
+        extractor = SmallExtractor.draw(rng, tanh=True)
+        x = _images(rng, extractor, count)
+        targets = rng.uniform(-0.8, 0.8, (count, len(extractor.bias))).astype(np.float32)
+        gradient = extractor.gradient(x, targets)
+        longest = 0.5 / float(np.abs(gradient).max())
+        steps = _steps(rng, count, longest / 4, longest)
+        moved = x - steps * gradient
+        # drawn again where every pixel stays in [0, 1]: who clips here would do nothing wrong
+        if float(np.abs(moved - moved.clip(0, 1)).max()) > 0.01:
+            return extractor, x, targets, steps
 
 
 @_check
