@@ -191,9 +191,8 @@ class _Batch:
 
         try:
             spec = load_spec(self.options.spec)
-            text = self.options.spec.read_bytes().decode(
-                "utf-8"
-            )  # line ends as they are: its hash is of the bytes
+            # with its line ends as they are: its hash is of the bytes
+            text = self.options.spec.read_bytes().decode("utf-8")
         except SpecError as error:
             raise UsageProblem(str(error)) from error
         limits = spec.limits
@@ -306,10 +305,8 @@ class _Batch:
         for line in lines:
             try:
                 results.publish(line, ledger, self.out)
-            except (
-                OSError,
-                ExportError,
-            ) as error:  # one login's, and told once more at the end: it is missing
+            except (OSError, ExportError) as error:
+                # one login's, and told once more at the end: it is missing
                 self.errors.print(f"{line.login}: its report cannot be written: {error}", markup=False)
         missing = reconcile(expected, ledger, self.out)
         changed = None

@@ -27,9 +27,7 @@ from grader.batch.checkouts import CheckoutProblem, is_checkout, read_commit
 from grader.contract import PARTS
 from grader.submission import CHALLENGE, MAX_SOURCE, read_submission
 
-MAX_ARCHIVE = (
-    2**30
-)  # bytes of a zip file, of which only a few are read; a whole repository with .git has 70 MB
+MAX_ARCHIVE = 2**30  # bytes of a zip file, few of which are read; a repository with .git has 70 MB
 MAX_CONTENTS = 4 * 2**20  # bytes of its table of contents, which is read whole
 MAX_ENTRIES = 20_000
 FILENAMES = tuple(part.filename for part in PARTS)
@@ -129,13 +127,9 @@ def _only(entries: Sequence[Entry]) -> Entry:
     if len(entries) == 1:
         return entries[0]
     names = ", ".join(printable(entry.source.name) for entry in entries)
-    return replace(
-        entries[0],
-        files={},
-        hash="",
-        commit=None,
-        notes=(),
-        problem=f"several submissions have this login: {names}",
+    first = entries[0]
+    return Entry(
+        first.login, first.source, first.kind, {}, problem=f"several submissions have this login: {names}"
     )
 
 

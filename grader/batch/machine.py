@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from grader.processors import available
+
 JOB_MEMORY = 3 * 2**29
 """Bytes of one grade with its sandbox and everything shared, at its peak: 1.4 GiB with all parts and their pictures."""
 _CGROUP = Path("/sys/fs/cgroup")
@@ -12,21 +14,21 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 def usable_cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(available()) or os.cpu_count() or 1
 
 
 def usable_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int | None:
     """Bytes that are free, on the machine or within a container's limit; None where the system does not say."""
     try:
         lines = meminfo.read_text().splitlines()
-        available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return None
     try:
         limit, used = ((cgroup / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return min(available, int(limit) - int(used) + _cached(cgroup))
+        return min(free, int(limit) - int(used) + _cached(cgroup))
     except (OSError, ValueError):  # no such limit, or "max"
-        return available
+        return free
 
 
 def _cached(cgroup: Path) -> int:

@@ -52,14 +52,19 @@ class Line:
     on_roster: bool = True
 
     @property
+    def _graded(self) -> Report | None:
+        """The report, where its numbers count."""
+        return self.report if self.status == GRADED else None
+
+    @property
     def final_score(self) -> int | None:
         """What counts: a person's decision before the grader's; None is no zero but a gap that a person must fill."""
-        own = self.report.score if self.report is not None and self.status == GRADED else None
+        own = self._graded.score if self._graded is not None else None
         return own if self.override is None or self.override.score is None else self.override.score
 
     @property
     def final_bonus(self) -> int | None:
-        own = self.report.bonus if self.report is not None and self.status == GRADED else None
+        own = self._graded.bonus if self._graded is not None else None
         return own if self.override is None or self.override.bonus is None else self.override.bonus
 
     @property
