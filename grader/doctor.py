@@ -229,20 +229,21 @@ def promises(isolation: Isolation) -> dict[str, bool]:
     """
     import numpy as np
 
-    from grader.lockdown import Limits
+    from grader.lockdown import Limits, cpu_limit
     from grader.sandbox import ChildFailure, ChildServer
     from grader.spec import load_spec
     from grader.wire import Frame
 
     limits = load_spec().limits
+    own = Limits(limits.memory_mib * 2**20, limits.cpu_seconds)
     source = PROBE.format(
         places=_places_to_find(), root=str(ROOT), variable=_VARIABLE,
-        memory=limits.memory_mib * 2**20, cpu=limits.cpu_seconds,
+        memory=own.memory_bytes, cpu=cpu_limit(own),
     )  # fmt: skip
     os.environ[_VARIABLE] = "x"
     child = ChildServer(
         isolation,
-        limits=Limits(limits.memory_mib * 2**20, limits.cpu_seconds),
+        limits=own,
         threads=1,
         start_seconds=limits.start_seconds,
     )

@@ -147,7 +147,7 @@ class Limits:
 
     Attributes:
         memory_bytes: address space (torch with CUDA libraries does not import under 2 GiB; 4 GiB works).
-        cpu_seconds: CPU time of the whole process, over all its threads.
+        cpu_seconds: CPU time of the whole process, over all its threads. ``nursery.py`` counts it; see ``cpu_limit``.
         open_files: file descriptors.
     """
 
@@ -164,7 +164,7 @@ def limit_resources(limits: Limits) -> None:
         return
     wanted = {
         "RLIMIT_AS": limits.memory_bytes,
-        "RLIMIT_CPU": limits.cpu_seconds,
+        "RLIMIT_CPU": cpu_limit(limits),
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_FSIZE": 0,
         "RLIMIT_CORE": 0,
@@ -175,6 +175,11 @@ def limit_resources(limits: Limits) -> None:
         _, hard = resource.getrlimit(getattr(resource, name))
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def cpu_limit(limits: Limits) -> int:
+    """The kernel's limit of CPU time in seconds: on Linux it stands behind the nursery's count, which is exact."""
+    return 2 * limits.cpu_seconds if sys.platform == "linux" else limits.cpu_seconds
 
 
 def hide_memory() -> None:

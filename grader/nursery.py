@@ -8,9 +8,9 @@ Not covered: the workers of one nursery share its pid namespace, so one can see 
 
 Control messages are single JSON objects, strictly question and answer: ``start`` (with descriptors: the worker's
 socket, the pipe for what it prints and, on Linux, the memory that it shares with the parent) -> ``{"pid"}``; ``cpu`` ->
-``{"seconds", "queued", "ready"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it, or null while the
-worker runs, ``{"seconds"}``, the processor time that it had taken then, and ``{"threads"}``, whether it was ended since
-it had started too many.
+``{"seconds", "ready", "ran", "queued"}``; ``wait`` and ``end`` -> ``{"status"}`` as ``os.waitpid`` gives it, or null
+while the worker runs, ``{"seconds"}``, the processor time that it had taken then, and ``{"ended_for"}``:
+``thread_limit`` or ``cpu_limit`` where this process ended it for one of these.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ MAX_MESSAGE = 4096
 MAX_THREADS = 256
 """Threads of one worker. No limit of the kernel's holds for root, so they are counted, and a bomb is ended."""
 _LOOK_SECONDS = 0.05
+_MOST_NAMED = 64  # threads whose waiting is told: a control message has its limit
 
 
 def main(descriptor: int) -> None:
@@ -58,22 +59,34 @@ def main(descriptor: int) -> None:
         control.sendall(json.dumps(_answer(json.loads(message), descriptors, control)).encode())
 
 
-_running: set[int] = set()
-_bombs: set[int] = set()
+_running: dict[int, int] = {}
+"""Each worker, and the seconds of processor time that it may take."""
+_ended_for: dict[int, str] = {}
 
 
 def _watch(control: socket.socket) -> None:
-    """Wait for the next question, and meanwhile end every worker that has started too many threads."""
+    """Wait for the next question, and meanwhile end every worker that takes more than it may."""
     while not select.select([control], [], [], _LOOK_SECONDS if _running else None)[0]:
-        _end_bombs()
+        _end_takers()
 
 
-def _end_bombs() -> None:
-    for pid in _running - _bombs:
-        fields = _stat(pid)
-        if fields is not None and int(fields[17]) > MAX_THREADS:
-            _bombs.add(pid)
-            os.kill(pid, signal.SIGKILL)  # not reaped yet, so this is still the worker's
+def _end_takers() -> None:
+    """End workers with too many threads, and those that have used up their processor time.
+
+    The kernel's own limit of processor time counts ticks of a clock, which beside other programs is up to a third more
+    or less than what a worker had; and what the kernel kills could not be told from what a full memory kills.
+    """
+    for pid in _running.keys() - _ended_for.keys():
+        fields = _stat(f"{pid}/stat")
+        if fields is None:
+            continue
+        if int(fields[17]) > MAX_THREADS:
+            _ended_for[pid] = "thread_limit"
+        elif _cpu_seconds(fields) > _running[pid]:
+            _ended_for[pid] = "cpu_limit"
+        else:
+            continue
+        os.kill(pid, signal.SIGKILL)  # not reaped yet, so this is still the worker's
 
 
 def _reap(pid: int, options: int = 0) -> dict[str, Any]:
@@ -81,7 +94,7 @@ def _reap(pid: int, options: int = 0) -> dict[str, Any]:
     found, status, used = os.wait4(pid, options)
     if not found:
         return {"status": None, "seconds": None}
-    _running.discard(pid)
+    _running.pop(pid, None)
     return {"status": status, "seconds": used.ru_utime + used.ru_stime}
 
 
@@ -89,8 +102,7 @@ def _answer(question: dict[str, Any], descriptors: list[int], control: socket.so
     if question["do"] == "start":
         return {"pid": _fork(question, descriptors, control)}
     if question["do"] == "cpu":
-        pid = question["pid"]
-        return {"seconds": _cpu_seconds(pid), "queued": _queued_seconds(pid), "ready": _is_ready(pid)}
+        return _taken(question["pid"])
     if question["do"] == "end":
         os.kill(question["pid"], signal.SIGKILL)
         return _reap(question["pid"])
@@ -98,39 +110,52 @@ def _answer(question: dict[str, Any], descriptors: list[int], control: socket.so
     while True:
         found = _reap(question["pid"], os.WNOHANG)
         if found["status"] is not None or time.monotonic() > deadline:
-            return {**found, "threads": question["pid"] in _bombs}
-        _end_bombs()
+            return {**found, "ended_for": _ended_for.get(question["pid"])}
+        _end_takers()
         time.sleep(0.005)
 
 
-def _stat(pid: int) -> list[str] | None:
-    """The fields of ``/proc/PID/stat`` from the third on; None where the system does not say."""
+def _taken(pid: int) -> dict[str, Any]:
+    """Processor time of a worker over all its threads, that of its first ones and what each of these had to wait for a
+    processor, and whether one of them runs or waits for one; nothing where the system does not say.
+    """
+    fields = _stat(f"{pid}/stat")
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        threads = sorted(map(int, os.listdir(f"/proc/{pid}/task")))[:_MOST_NAMED]
+    except OSError:
+        threads = []
+    times = {thread: times for thread in threads if (times := _ran_and_queued(pid, thread)) is not None}
+    states = [_stat(f"{pid}/task/{thread}/stat") for thread in threads]
+    return {
+        "seconds": None if fields is None else _cpu_seconds(fields),
+        "ready": any(state is not None and state[0] == b"R" for state in states),
+        "ran": {thread: ran for thread, (ran, _) in times.items()},
+        "queued": {thread: queued for thread, (_, queued) in times.items()},
+    }
+
+
+def _stat(name: str) -> list[bytes] | None:
+    """The fields of a ``stat`` file under ``/proc`` from the third on; None where the system does not say.
+
+    Nothing is decoded: the second field is the name that a worker gave itself, in any bytes.
+    """
+    try:
+        return (Path("/proc") / name).read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
 
 
-def _cpu_seconds(pid: int) -> float | None:
-    """CPU time that a worker has used, over all its threads; None where the system does not say."""
-    fields = _stat(pid)
-    if fields is None:
-        return None
+def _cpu_seconds(fields: list[bytes]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _queued_seconds(pid: int) -> float | None:
-    """How long a worker's main thread was ready to run but had to wait for a processor; None where not known."""
+def _ran_and_queued(pid: int, thread: int) -> tuple[float, float] | None:
+    """Seconds in which a thread ran, and in which it was ready to run but had no processor; None where not known."""
     try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
+        ran, queued, _ = Path(f"/proc/{pid}/task/{thread}/schedstat").read_bytes().split()
+    except (OSError, ValueError):
         return None
-
-
-def _is_ready(pid: int) -> bool:
-    """Whether a worker's main thread runs or waits for a processor."""
-    fields = _stat(pid)
-    return fields is not None and fields[0] == "R"
+    return round(int(ran) / 1e9, 3), round(int(queued) / 1e9, 3)
 
 
 def _fork(question: dict[str, Any], descriptors: list[int], control: socket.socket) -> int:
@@ -139,8 +164,8 @@ def _fork(question: dict[str, Any], descriptors: list[int], control: socket.sock
     if pid:
         for descriptor in descriptors:
             os.close(descriptor)
-        _running.add(pid)
-        _bombs.discard(pid)  # the number may have been an earlier one's
+        _running[pid] = question["limits"]["cpu_seconds"]
+        _ended_for.pop(pid, None)  # the number may have been an earlier one's
         return pid
     try:
         control.close()

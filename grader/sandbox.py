@@ -145,9 +145,12 @@ class Nursery:
     def usage(self, pid: int, asked: float) -> Usage | None:
         """What a worker has taken; None where the system does not say."""
         answer = self._ask({"do": "cpu", "pid": pid}, 30)
-        if answer["seconds"] is None or answer["queued"] is None:
+        if answer["seconds"] is None or not answer["queued"]:
             return None
-        return Usage(answer["seconds"], answer["queued"], asked, answer["ready"])
+        ran, queued = (
+            {int(thread): took for thread, took in answer[name].items()} for name in ("ran", "queued")
+        )
+        return Usage(answer["seconds"], asked, answer["ready"], ran, queued)
 
     def end(self, pid: int) -> None:
         """Kill a worker and wait until it is gone."""
@@ -286,7 +289,7 @@ class ChildServer:
             now, after = time.monotonic(), self.usage()
             if before is None or after is None:
                 raise Timeout
-            left = seconds - after.had_since(before, now - started)
+            left = seconds - after.had_since(before, now - started, self._threads)
             if left < seconds / 50:
                 raise Timeout
             if now - started > PATIENCE * seconds:
@@ -332,21 +335,21 @@ class ChildServer:
         """Tell a child that ended from one that wrote something unreadable.
 
         Raises:
-            MachineFault: it was killed, and not by the nursery, nor at its limit; itself it cannot, being locked down.
+            MachineFault: it was killed or told to end, and not by the nursery; it cannot do that to itself, being
+                locked down.
         """
         ended = self._nursery.wait(self._pid, 0.5)
         if ended is None:
             return ChildFailure("protocol", {"message": str(error)})
         self._pid = 0
-        if ended.threads:
-            return ChildFailure("thread_limit")
+        if ended.ended_for is not None:
+            return ChildFailure(ended.ended_for)
         if os.WIFEXITED(ended.status):
             return ChildFailure("crashed", {"how": f"exit status {os.WEXITSTATUS(ended.status)}"})
         killed_by = os.WTERMSIG(ended.status)
-        at_limit = ended.seconds >= self._limits.cpu_seconds - 1
-        if killed_by == signal.SIGKILL and not at_limit and can_refuse_system_calls():
+        if killed_by in (signal.SIGKILL, signal.SIGTERM) and can_refuse_system_calls():
             raise MachineFault(
-                f"student code was killed from outside after {ended.seconds:.1f} s of processor time: "
+                f"student code was ended from outside after {ended.seconds:.1f} s of processor time: "
                 "most likely the machine ran out of memory; grade fewer submissions at a time"
             )
         if killed_by in (signal.SIGXCPU, signal.SIGKILL):

@@ -23,7 +23,13 @@ from tests.processes import descendants
 from tests.test_sandbox import call, needs_bubblewrap, start
 
 OWN_END = """
-import ctypes, fcntl, os, resource
+import ctypes, fcntl, os, resource, stat
+
+def is_socket(descriptor):
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 def attempt(action):
     try:
@@ -34,6 +40,7 @@ def attempt(action):
 def ends():
     # by a limit, by a signal that comes with a descriptor (for the nursery, 2, too), by a timer; reading limits is fine
     libc, (reading, _) = ctypes.CDLL(None, use_errno=True), os.pipe()
+    channel = next(n for n in map(int, os.listdir("/proc/self/fd")) if is_socket(n))
     resource.getrlimit(resource.RLIMIT_CPU), resource.prlimit(0, resource.RLIMIT_CPU)
     timer = {"x86_64": 222, "aarch64": 107}[os.uname().machine]
     return repr([attempt(action) for action in (
@@ -42,8 +49,8 @@ def ends():
         lambda: fcntl.fcntl(reading, 8, 2),
         lambda: fcntl.fcntl(reading, 10, 9),
         lambda: fcntl.fcntl(reading, 15, bytes(8)),
-        lambda: fcntl.ioctl(reading, 0x8901, bytes(4)),
-        lambda: fcntl.ioctl(reading, 0x8902, bytes(4)),
+        lambda: fcntl.ioctl(channel, 0x8901, bytes(4)),
+        lambda: fcntl.ioctl(channel, 0x8902, bytes(4)),
         lambda: libc.syscall(timer, 1, None, ctypes.byref(ctypes.c_int())) and 1 / 0,
     )])
 """
@@ -54,14 +61,17 @@ def worker_of(isolation: Isolation) -> int:
     return descendants(nursery(isolation).process.pid)[-1]
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("isolation", ["process", pytest.param("bubblewrap", marks=needs_bubblewrap)])
-def test_who_is_killed_from_outside_has_not_used_up_the_processor_time(isolation: Isolation) -> None:
-    """As the kernel does where memory runs out, and no student code can to itself."""
+def test_who_is_ended_from_outside_has_not_used_up_the_processor_time(
+    isolation: Isolation, number: signal.Signals
+) -> None:
+    """As the kernel and its helpers do where memory runs out, and no student code can to itself."""
     child = start(isolation)
     worker = worker_of(isolation)
-    killer = threading.Timer(0.5, os.kill, (worker, signal.SIGKILL))
+    killer = threading.Timer(0.5, os.kill, (worker, number))
     killer.start()
-    with pytest.raises(MachineFault, match="killed from outside"):
+    with pytest.raises(MachineFault, match="ended from outside"):
         call(child, "spin", seconds=20)
     child.close()
 
@@ -71,6 +81,23 @@ def test_nobody_can_kill_themselves_to_look_like_a_victim(isolation: Isolation) 
     child = start(isolation, source=OWN_END)
     found = eval(call(child, "ends"), {})  # noqa: S307 our own list of strings
     assert all(item.startswith("refused") for item in found), found
+    child.close()
+
+
+@pytest.mark.parametrize("isolation", ["process", pytest.param("bubblewrap", marks=needs_bubblewrap)])
+def test_a_name_in_any_bytes_ends_nobody(isolation: Isolation) -> None:
+    """The nursery looks at its workers' /proc/PID/stat, where the kernel writes the name as it is."""
+    source = """
+import ctypes, time
+
+def rename():
+    ctypes.CDLL(None).prctl(15, b"\\xff) Z\\n", 0, 0, 0)
+    time.sleep(0.5)
+    return "there"
+"""
+    child = start(isolation, source=source)
+    assert call(child, "rename") == "there"
+    assert call(child, "rename") == "there"
     child.close()
 
 
@@ -118,6 +145,59 @@ def test_who_shares_a_processor_has_its_time_all_the_same_and_no_more() -> None:
     child.close()
 
 
+TWO_THREADS = """
+import torch
+
+def work():
+    x = torch.ones(2**24)
+    for _ in range(12):
+        x.exp_()
+        x.log_()
+    return "done"
+"""
+
+
+@needs_bubblewrap
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="asks for two processors")
+def test_whose_second_thread_gets_no_processor_does_not_sleep() -> None:
+    """The main thread waits for it in OpenMP's barrier, and looks as if it slept."""
+    child = start("bubblewrap", source=TWO_THREADS, threads=2)
+    call(child, "work")
+    began = time.monotonic()
+    call(child, "work")
+    limit = 3 * (time.monotonic() - began)
+    worker = worker_of("bubblewrap")
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    for task in map(int, os.listdir(f"/proc/{worker}/task")):
+        os.sched_setaffinity(task, {second if task == worker else first})
+    with busy_processor(4):
+        began = time.monotonic()
+        assert call(child, "work", seconds=limit) == "done"
+    assert time.monotonic() - began > limit, "it was not made to wait"
+    child.close()
+
+
+@needs_bubblewrap
+def test_processor_time_that_is_used_up_is_no_trouble_of_the_machines() -> None:
+    """Beside programs that work in bursts, the kernel's own limit counts up to a third more or less than there was."""
+    burst = "e = time.perf_counter() + 0.001\n while time.perf_counter() < e: pass\n time.sleep(0.001)"
+    code = (
+        f"import os, time; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\nwhile True:\n {burst}"
+    )
+    programs = [subprocess.Popen([sys.executable, "-c", code], start_new_session=True) for _ in range(2)]
+    child = start("bubblewrap", cpu_seconds=8)
+    os.sched_setaffinity(worker_of("bubblewrap"), {min(os.sched_getaffinity(0))})
+    try:
+        with pytest.raises(ChildFailure) as caught:
+            call(child, "spin", seconds=60)
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+    assert caught.value.finding == "cpu_limit"
+    child.close()
+
+
 @needs_bubblewrap
 def test_a_killed_child_costs_no_points_and_the_next_check_is_well(tmp_path: Path) -> None:
     source = (ROOT / "solution" / "invisible_trigger.py").read_text(encoding="utf-8")
@@ -134,19 +214,31 @@ def test_a_killed_child_costs_no_points_and_the_next_check_is_well(tmp_path: Pat
 @pytest.mark.parametrize(
     ("after", "had"),
     [
-        (Usage(cpu=9.0, queued=0.1, asked=0, is_ready=True), 8.0),  # it computes
+        # one thread computes
+        (Usage(9.0, 0, is_ready=True, ran={1: 9.0}, queued={1: 0.1}), 8.0),
+        # it waits, and what it waits is not noted yet
+        (Usage(1.5, 0, is_ready=True, ran={1: 1.5}, queued={1: 0.1}), 0.5),
+        # it waited, and sleeps
+        (Usage(1.5, 0, ran={1: 1.5}, queued={1: 7.1}), 3.0),
+        # it sleeps
+        (Usage(1.0, 0, ran={1: 1.0}, queued={1: 0.1}), 10.0),
+        # both threads compute, at half of their speed each
+        (Usage(11.0, 0, is_ready=True, ran={1: 6.0, 2: 5.0}, queued={1: 5.1, 2: 5.0}), 5.0),
+        # the first sleeps until the second had a processor for a while
+        (Usage(3.0, 0, ran={1: 1.0, 2: 2.0}, queued={1: 0.1, 2: 8.0}), 2.0),
+        # ten threads fight for its two processors
         (
-            Usage(cpu=1.5, queued=0.1, asked=0, is_ready=True),
-            0.5,
-        ),  # it waits, and what it waits is not noted yet
-        (Usage(cpu=1.5, queued=7.1, asked=0, is_ready=False), 3.0),  # it waited, and sleeps
-        (Usage(cpu=1.0, queued=0.1, asked=0, is_ready=False), 10.0),  # it sleeps
-        (
-            Usage(cpu=21.0, queued=9.9, asked=0, is_ready=True),
+            Usage(
+                21.0,
+                0,
+                is_ready=True,
+                ran=dict.fromkeys(range(10), 2.0),
+                queued=dict.fromkeys(range(10), 8.0),
+            ),
             10.0,
-        ),  # its main thread waits for its other ones
+        ),
     ],
 )
 def test_what_a_child_had_for_itself(after: Usage, had: float) -> None:
-    before = Usage(cpu=1.0, queued=0.1, asked=0.0)
-    assert after.had_since(before, 10.0) == pytest.approx(had)
+    before = Usage(cpu=1.0, asked=0.0, ran={1: 1.0}, queued={1: 0.1})
+    assert after.had_since(before, 10.0, threads=2) == pytest.approx(had)

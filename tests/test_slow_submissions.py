@@ -52,10 +52,10 @@ def poison_step(model, delta, x, y, target):
 @pytest.mark.parametrize(
     ("usage", "status"),
     [
-        (Usage(cpu=2.5, queued=0.1, asked=2.9), Status.FAILED),  # it computed
-        (Usage(cpu=0.1, queued=0.1, asked=2.9), Status.FAILED),  # it slept
-        (Usage(cpu=1.0, queued=1.9, asked=2.9), Status.ERROR),  # it stood in line for a processor
-        (Usage(cpu=0.2, queued=0.1, asked=0.5), Status.ERROR),  # the grader itself did
+        (Usage(cpu=2.5, asked=2.9, queued={1: 0.1}), Status.FAILED),  # it computed
+        (Usage(cpu=0.1, asked=2.9, queued={1: 0.1}), Status.FAILED),  # it slept
+        (Usage(cpu=1.0, asked=2.9, queued={1: 1.9}), Status.ERROR),  # it stood in line for a processor
+        (Usage(cpu=0.2, asked=0.5, queued={1: 0.1}), Status.ERROR),  # the grader itself did
     ],
 )
 def test_a_busy_machine_costs_no_points(usage: Usage, status: Status, spec) -> None:
@@ -72,6 +72,6 @@ def test_usage_is_measured(spec, tmp_path) -> None:
         grading.outcome("invisible_trigger.apply_trigger.adds_delta")
         usage = grading._runs["invisible_trigger"].student.usage()
     if usage is not None:  # where the system says
-        assert 0 <= usage.queued < 60
+        assert 0 <= usage.longest_queued < 60
         assert 0 < usage.asked < 60
         assert usage.cpu >= 0

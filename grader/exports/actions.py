@@ -38,10 +38,12 @@ def summary(
         limit: bytes that the whole text may have in UTF-8; what does not fit is left out, and that is said.
 
     Raises:
-        ExportError: the isolation is ``none``.
+        ExportError: the isolation is ``none``; or this is the grade that counts, and only some checks of the core
+            part ran.
         ValueError: a link that is not https.
     """
-    require_isolated(report)
+    require = require_isolated if advisory else require_whole
+    require(report)
     head = [f"## {markdown(texts.score_line(report))}"]
     bonus = texts.bonus_line(report)
     if bonus is not None:

@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from grader import messages
-from grader.exports import figures, require_isolated, texts
+from grader.exports import figures, require_isolated, texts, without
 from grader.exports.escaping import cut, visible
 from grader.exports.playground import Playground
 from grader.outcome import Outcome, Reason, Report, Status
@@ -67,6 +67,7 @@ def render_page(
     language = language or report.language
     scripts = [asset("report.js"), *([asset("playground.js")] if playground else [])]
     style = asset("report.css")
+    score = None if without(report) else report.score
     statuses = Counter(outcome.status for outcome in report.checks if outcome.reason != Reason.NOT_ATTEMPTED)
     return environment().get_template("report.html.j2").render(
         report=report,
@@ -74,7 +75,8 @@ def render_page(
         title=lambda outcome: texts.title(outcome, language),
         rows=lambda outcome: _rows(outcome, language),
         parts=texts.parts(report, language),
-        share=None if report.score is None else report.score / report.max_score,
+        share=None if score is None else score / report.max_score,
+        score=score,
         score_line=texts.score_line(report, language),
         bonus_line=texts.bonus_line(report, language),
         challenge_line=texts.challenge_line(report, language),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from grader import messages
 from grader.contract import PARTS, check
+from grader.exports import without
 from grader.outcome import Location, Outcome, Reason, Report, Status
 
 
@@ -121,10 +122,15 @@ def location(place: Location, language: str) -> str:
 
 
 def score_line(report: Report, language: str | None = None) -> str:
-    """``Score: 81 of 100``, or that there is none."""
+    """``Score: 81 of 100``, or that there is none: the grader itself failed, or ran only some checks."""
     language = language or report.language
     if report.score is None:
         return messages.ui("not_graded_line", language)
+    if without(report):
+        points, max_points = (
+            sum(getattr(c, name) for c in report.checks) for name in ("points", "max_points")
+        )
+        return messages.ui("some_line", language, points=points, max_points=max_points)
     return messages.ui("score_line", language, score=report.score, max_score=report.max_score)
 
 

@@ -302,7 +302,7 @@ def kept_model(name: str, train: Callable[[], LeNet5]) -> LeNet5:
         DataError: the committed file is damaged (a damaged cached one is trained again).
     """
     model = LeNet5()
-    committed, cached = (directory / name for directory in (DATA_DIR, cache_dir()))
+    committed, cached = (directory / name for directory in (DATA_DIR, cache_dir() / "models"))
     if committed.exists():
         load_weights(committed, model)
         return model
@@ -315,7 +315,8 @@ def kept_model(name: str, train: Callable[[], LeNet5]) -> LeNet5:
     model = train().cpu().train()
     try:
         # a hidden spec's seed is in the name, and its victims say what its target is: for nobody else on the machine
-        cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.parent.chmod(0o700)
         save_weights(cached, model)
     except OSError as error:
         warnings.warn(f"{name} could not be cached in {cached.parent} ({error})", stacklevel=3)

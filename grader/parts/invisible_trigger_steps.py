@@ -195,10 +195,10 @@ class ChildStepper:
         """
         limit = self._run.spec.limits.run_seconds
         usage = self._run.student.usage()
-        if usage is not None and max(usage.cpu, usage.asked - usage.queued) < limit / 2:
+        if usage is not None and max(usage.cpu, usage.asked - usage.longest_queued) < limit / 2:
             raise MachineFault(
                 f"training took over {limit:.0f} s: the student's code had {usage.asked:.0f} s to answer, waited "
-                f"{usage.queued:.0f} s of them for a processor, and used {usage.cpu:.0f} s of CPU"
+                f"{usage.longest_queued:.0f} s of them for a processor, and used {usage.cpu:.0f} s of CPU"
             )
         raise Finding("timeout", seconds=limit)
 

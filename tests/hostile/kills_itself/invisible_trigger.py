@@ -3,6 +3,7 @@ import fcntl
 import os
 import resource
 import signal
+import stat
 
 import torch
 import torch.nn.functional as F
@@ -38,11 +39,20 @@ def by_a_descriptor():
 
 
 def by_a_device_call():
-    reading, _ = os.pipe()
-    fcntl.ioctl(reading, FIOSETOWN, (os.getpid()).to_bytes(4, "little"))
+    for name in os.listdir("/proc/self/fd"):
+        if name.isdigit() and os.path.exists("/proc/self/fd/" + name) and stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+            fcntl.ioctl(int(name), FIOSETOWN, (os.getpid()).to_bytes(4, "little"))
 
 
-for attempt in (by_a_limit, by_its_own_limit, by_a_timer, by_a_descriptor, by_a_device_call):
+def by_its_name():
+    """Whoever reads the names of processes as UTF-8, as the nursery once did, ends."""
+    for thread in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{thread}/comm", "wb") as name:
+            name.write(b"\xff) Z \n")
+    ctypes.CDLL(None).prctl(15, b"\xff\n) R", 0, 0, 0)
+
+
+for attempt in (by_a_limit, by_its_own_limit, by_a_timer, by_a_descriptor, by_a_device_call, by_its_name):
     try:
         attempt()
     except (OSError, ValueError):
