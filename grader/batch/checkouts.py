@@ -107,6 +107,13 @@ class _Objects:
 
     def tree_of_commit(self) -> str:
         self._require_small(self._commit)
+        kind = (
+            _git(self._store, self._commit, "cat-file", "-t", self._commit).decode("ascii", "replace").strip()
+        )
+        if kind != "commit":
+            raise CheckoutProblem(
+                f"{self._commit} is a {kind} and no commit: record the commit itself (git rev-parse 'NAME^{{commit}}')"
+            )
         first = self.read("commit", self._commit).split(b"\n", 1)[0].decode("ascii", "replace")
         name = first.removeprefix("tree ")
         if not is_commit(name):

@@ -30,6 +30,8 @@ _COUNTS = ("final_score", "final_bonus", "override_score", "override_bonus", "ov
 _GRADER = tuple(name for name in table.COLUMNS if name not in ("submission", "status"))
 COLUMNS = (*_PERSON, *_COUNTS, "note", *_GRADER)
 _OWN_FILES = ("report.json", "report.html")
+_UNDER_WAY = ".pictures.json"
+"""Names of the pictures, there while a folder is filled: a batch may be killed before the report names them."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
         pass  # not there yet, or not whole: it is written now
     _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / _UNDER_WAY, json.dumps({"pictures": record.pictures}))
     for name in record.pictures:
         shutil.copyfile(ledger.pictures(record.key) / name, folder / name)
     sources = {
@@ -140,17 +143,18 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
     page = html.render_page(report, folder if record.pictures else None, sources=sources)
     write_whole(folder / "report.html", page)
     report.write(path)  # last: who finds it finds the others
+    (folder / _UNDER_WAY).unlink()
 
 
 def _clear(folder: Path) -> None:
     """Remove what ``publish`` put into a login's folder, and the folder if that was all; nothing of others'."""
     names = set(_OWN_FILES)
     with contextlib.suppress(OSError, ValueError):  # there is no report, or none that can be read
-        names |= {
-            Path(name).name for name in Report.from_json(_read_json(folder / "report.json")).pictures.values()
-        }
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
+        names |= set(Report.from_json(_read_json(folder / "report.json")).pictures.values())
+    with contextlib.suppress(OSError, ValueError):
+        names |= set(map(str, _read_json(folder / _UNDER_WAY)["pictures"]))  # type: ignore[call-overload]
+    for name in (*names, _UNDER_WAY):
+        (folder / Path(name).name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
 

@@ -79,6 +79,7 @@ def grade_class(
     """
     errors: dict[str, tuple[str, ...]] = {}
     waiting: deque[Task] = deque()
+    trouble = _Trouble()
     for task in expected.values():
         record = ledger.read(task.key)
         if record is None and task.entries[0].problem is not None:
@@ -86,6 +87,7 @@ def grade_class(
             ledger.write(record)
         if record is not None and record.is_terminal:
             told(task.key, record, found=True)
+            trouble.some_graded |= record.status == GRADED
         else:
             errors[task.key] = () if record is None else record.errors
             waiting.append(task)
@@ -96,26 +98,82 @@ def grade_class(
         prepared = engine.prepare(prepare_text(settings))
         if prepared.error is not None:
             raise BatchStopped(prepared.error)
-        row = 0  # of first attempts: an error that follows a submission around says nothing of the others
         for task, result in _results(waiting, engine, settings):
             record = _judge(task, result, errors[task.key])
+            if not result.timed_out:
+                trouble.add(record, ledger, engine.slots)
+            if record.status == SET_ASIDE and not result.timed_out and not trouble.some_graded:
+                trouble.held.append(record)
+                continue
             ledger.write(record, {name: result.pictures[name] for name in record.pictures})
             if record.is_terminal:
                 told(task.key, record, found=False)
             else:
                 errors[task.key] = record.errors
                 waiting.append(task)  # last, which gives passing trouble time to pass
-            if record.status == GRADED:
-                row = 0
-            elif len(record.errors) == 1 and not result.timed_out:
-                row += 1
-            if row >= IN_A_ROW + engine.slots:  # what runs together may fail together, of one passing cause
-                raise BatchStopped(
-                    f"the grader failed on {row} submissions in a row, the last time with: "
-                    f"{one_line(record.errors[-1], 300)}. Repair that and start the same command again"
-                )
+        for record in trouble.held_at_the_end():
+            ledger.write(record)
+            told(record.key, record, found=False)
     finally:
         engine.close()
+
+
+class _Trouble:
+    """Tells what is wrong with the machine from what is odd about one submission.
+
+    Attributes:
+        some_graded: whether the grader was ever able to grade one of this class.
+        held: what is to be set aside unless it was the machine, which the others' grades will tell.
+    """
+
+    def __init__(self) -> None:
+        self.some_graded = False
+        self.held: list[Record] = []
+        self._row: list[Record] = []
+
+    def add(self, record: Record, ledger: Ledger, slots: int) -> None:
+        """Take the next result into account, before it is written.
+
+        Raises:
+            BatchStopped: it is the machine. What failed since the last grade has no more errors on record then than
+                before, however often the batch is started before that is repaired.
+        """
+        if record.status == GRADED:
+            self.some_graded = True
+            self._row = []
+            return
+        self._row.append(record)
+        # an error that follows a submission around says nothing of the others
+        first_attempts = sum(len(failed.errors) == 1 for failed in self._row)
+        if first_attempts >= IN_A_ROW + slots:  # what runs together may fail together, of one passing cause
+            for failed in reversed(self._row):
+                _take_back(failed, ledger)
+            raise BatchStopped(_what_to_repair(f"{first_attempts} submissions in a row", record))
+
+    def held_at_the_end(self) -> list[Record]:
+        """What is to be set aside after all.
+
+        Raises:
+            BatchStopped: several submissions failed and none was ever graded.
+        """
+        if len(self.held) > 1 and not self.some_graded:
+            raise BatchStopped(_what_to_repair("every submission of this class", self.held[-1]))
+        return self.held
+
+
+def _take_back(failed: Record, ledger: Ledger) -> None:
+    """The record as it was before its last error."""
+    if len(failed.errors) == 1:
+        ledger.forget(failed.key)
+    else:
+        ledger.write(Record(failed.key, FAILING, failed.errors[:-1]))
+
+
+def _what_to_repair(failed_on: str, record: Record) -> str:
+    return (
+        f"the grader failed on {failed_on}, the last time with: {one_line(record.errors[-1], 300)}. "
+        "Repair that and start the same command again"
+    )
 
 
 def _results(waiting: deque[Task], engine: Engine, settings: Settings) -> Iterator[tuple[Task, Result]]:

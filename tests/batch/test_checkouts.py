@@ -194,6 +194,25 @@ def test_a_large_file_is_not_unpacked(checkout):
     assert len(read(checkout, hash_) or b"") == MAX_SOURCE + 1
 
 
+def test_a_tag_is_no_commit_and_no_tampering(checkout):
+    commit(checkout, "work")
+    git(checkout, "tag", "-a", "due", "-m", "what counts")
+    tag = git(checkout, "rev-parse", "due")
+    with pytest.raises(CheckoutProblem, match=f"{tag} is a tag and no commit: record the commit itself"):
+        read(checkout, tag)
+    assert read(checkout, git(checkout, "rev-parse", "due^{commit}")) == b"work"
+
+
+@pytest.mark.parametrize("kind", ["commit", "tree"])
+def test_a_large_commit_or_folder_is_not_read(checkout, kind, monkeypatch):
+    hash_ = commit(checkout, "work")
+    large = hash_ if kind == "commit" else git(checkout, "rev-parse", "HEAD^{tree}")
+    sizes = {name: int(git(checkout, "cat-file", "-s", name)) for name in (hash_, large)}
+    monkeypatch.setattr("grader.batch.checkouts.LARGEST_OBJECT", sizes[large] - 1)
+    with pytest.raises(CheckoutProblem, match="too large"):
+        read(checkout, hash_)
+
+
 def test_without_recorded_commits_a_checkout_is_taken_as_it_lies(checkout):
     commit(checkout, "committed")
     (checkout / CORE).write_text("as it lies")

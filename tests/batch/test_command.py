@@ -223,3 +223,19 @@ def test_done_is_done_and_can_be_compared_with(class_, finished, tmp_path, capsy
     changed = (finished.out / "changes.csv").read_text().splitlines()
     assert len(changed) == 2
     assert changed[1].startswith("alice,")
+
+
+@needs_bubblewrap
+def test_a_report_that_cannot_be_written_costs_nobody_else_theirs(
+    class_, finished, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(warm, "start_early", lambda *_, **__: None)
+    out = shutil.copytree(finished.out, tmp_path / "out")
+    shutil.rmtree(out / "alice")
+    (out / "alice").write_text("a file where the folder belongs")
+    shutil.rmtree(out / "bob")
+    (out / "summary.json").unlink()
+    assert main(["batch", *map(str, arguments(class_, out))]) == 1
+    assert "alice: its report cannot be written" in capsys.readouterr().err
+    assert (out / "bob" / "report.json").is_file()
+    assert json.loads((out / "summary.json").read_bytes())["reconciled"] is False

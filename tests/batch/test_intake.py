@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader.batch import intake
-from grader.batch.intake import FILENAMES, Entry, identical, is_login, take_class
+from grader.batch.intake import FILENAMES, RESERVED, Entry, identical, is_login, take_class
 from grader.submission import MAX_SOURCE, read_submission
 from tests.batch.test_checkouts import git
 from tests.fuzz.intake import fuzz
@@ -157,7 +157,20 @@ def test_only_so_much_is_read(folder):
 
 @pytest.mark.parametrize(
     "name",
-    ["a\nb", "a\x1b[31m", "..", "-rf", "~root", "a|b", "a\u202eb", "x" * 121, "grades.csv", "end.", ""],
+    [
+        "a\nb",
+        "a\x1b[31m",
+        "..",
+        "-rf",
+        "~root",
+        "a|b",
+        "a\u202eb",
+        "x" * 121,
+        "end.",
+        "",
+        *RESERVED,
+        "Class.HTML",
+    ],
 )
 def test_names_that_cannot_be_logins(name):
     assert not is_login(name)

@@ -1,5 +1,6 @@
 """What people read: the folders, the table, the summary, and what changed."""
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -32,14 +33,13 @@ class Results:
     def __init__(self, submissions: Path, out: Path, answer, *, roster=None, overrides=None) -> None:
         self.run = Run(submissions, out, answer).go()
         self.out = out
-        self.ledger = Ledger(out / ".ledger")
-        self.lines = results.class_lines(
-            self.run.expected.values(), self.ledger, roster=roster, overrides=overrides or {}
-        )
-        for line in self.lines:
-            results.publish(line, self.ledger, out)
-        self.missing = reconcile(self.run.expected, self.ledger, out)
-        self.ledger.close()
+        with contextlib.closing(Ledger(out / ".ledger")) as ledger:
+            self.lines = results.class_lines(
+                self.run.expected.values(), ledger, roster=roster, overrides=overrides or {}
+            )
+            for line in self.lines:
+                results.publish(line, ledger, out)
+            self.missing = reconcile(self.run.expected, ledger, out)
 
     def rows(self) -> dict[str, dict[str, str]]:
         return {row["login"]: row for row in csv.DictReader(io.StringIO(results.grades_csv(self.lines)))}
@@ -177,6 +177,28 @@ def test_pictures_of_an_earlier_report_do_not_stay_and_what_others_put_there_doe
     assert (tmp_path / "out" / "bob" / "trigger.png").exists()
 
 
+def test_pictures_do_not_stay_where_a_batch_was_killed_before_it_wrote_the_report(
+    class_, tmp_path, monkeypatch
+):
+    def drawn(hash_: str, _: int) -> Result:
+        report = report_of(hash_, pictures={"invisible_trigger.trigger": "trigger.png"})
+        return Result(report=report.to_json(), pictures={"trigger.png": PIXEL})
+
+    class Killed(BaseException): ...
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("grader.exports.html.render_page", kill)
+        with pytest.raises(Killed):
+            Results(class_, tmp_path / "out", drawn)
+    assert (tmp_path / "out" / "alice" / "trigger.png").exists()
+    hand_in(class_, "alice", "# another")
+    Results(class_, tmp_path / "out", lambda h, n: graded(h))
+    assert sorted(p.name for p in (tmp_path / "out" / "alice").iterdir()) == ["report.html", "report.json"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
 def test_a_name_that_is_no_text_can_be_written_down(class_, tmp_path):
     for name in (b"M\xfcller", b"alice/p\xfcx"):
@@ -188,9 +210,15 @@ def test_a_name_that_is_no_text_can_be_written_down(class_, tmp_path):
     assert "p\\xfcx/ have files of the assignment" in json.loads(text)["notes"][0]["notes"][0]
 
 
-def test_nothing_counts_of_what_was_set_aside(class_, tmp_path):
-    found = Results(class_, tmp_path / "out", lambda h, n: Result(report=report_of(h).to_json(), error="x"))
-    assert {row["final_score"] + row["final_bonus"] for row in found.rows().values()} == {""}
+def test_nothing_counts_of_what_was_set_aside(class_, tmp_path, hashes):
+    def answer(hash_: str, _: int) -> Result:
+        return graded(hash_) if hash_ == bob else Result(report=report_of(hash_).to_json(), error="x")
+
+    bob = hashes["bob"]
+    rows = Results(class_, tmp_path / "out", answer).rows()
+    assert {login: row["final_score"] + row["final_bonus"] for login, row in rows.items() if login != "bob"} == {
+        "alice": "", "carol": "", "dave": "",
+    }  # fmt: skip
 
 
 def test_a_report_that_was_lost_or_edited_is_made_again(class_, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 from grader.batch.engines import EngineError
 from grader.batch.ledger import (
+    FAILING,
     GRADED,
     INTAKE_PROBLEM,
     SET_ASIDE,
@@ -103,7 +104,8 @@ def test_a_lasting_grader_error_is_set_aside_and_is_no_zero(class_, tmp_path):
         broken = report_of(hash_, failed=["invisible_trigger.outcome.asr"], status=Status.ERROR)
         return Result(report=broken.to_json(), error="the sandbox does not start")
 
-    run = Run(class_, tmp_path / "out", answer).go()
+    run = Run(class_, tmp_path / "out", lambda h, n: graded(h) if h == run.hashes["bob"] else answer(h, n))
+    run.go()
     record = run.record("alice")
     assert record.status == SET_ASIDE
     assert len(record.errors) == RETRIES + 1
@@ -117,8 +119,10 @@ def test_failed_attempts_are_remembered_over_a_restart(class_, tmp_path):
 
     with pytest.raises(BatchStopped):
         Run(class_, tmp_path / "out", stop_at_third).go()
-    run = Run(class_, tmp_path / "out", lambda h, n: Result(error=f"again {n}")).go()
-    assert {len(run.record(login).errors) for login in ("alice", "bob", "carol")} == {RETRIES + 1}
+    run = Run(class_, tmp_path / "out", lambda h, n: graded(h) if h == hand else Result(error=f"again {n}"))
+    hand = run.hashes["carol"]
+    run.go()
+    assert {len(run.record(login).errors) for login in ("alice", "bob")} == {RETRIES + 1}
 
 
 def test_the_wall_limit_is_not_tried_again(class_, tmp_path):
@@ -141,8 +145,60 @@ def test_trouble_of_the_machine_sets_nobody_aside(tmp_path):
     with pytest.raises(BatchStopped, match=f"{IN_A_ROW + 2} submissions in a row.*No space left"):
         run.go()
     assert len(run.engine.asked) <= 3 + IN_A_ROW + 2 * run.engine.slots
+    for _ in range(2 * RETRIES):  # started again as often as one likes before it is repaired
+        with pytest.raises(BatchStopped, match=r"in a row.*No space left"):
+            Run(
+                tmp_path / "class", tmp_path / "out", lambda h, n: Result(error="No space left on device")
+            ).go()
     again = Run(tmp_path / "class", tmp_path / "out", all_graded).go()
     assert {again.record(login).status for login in again.hashes} == {GRADED}
+
+
+def test_who_failed_before_is_not_set_aside_for_trouble_of_the_machine(tmp_path):
+    """One submission has an error of its own on record when the disk gets full: that stays its only one."""
+    for n in range(3 * IN_A_ROW):
+        hand_in(tmp_path / "class", f"student{n:02}", f"# {n}")
+    run = Run(tmp_path / "class", tmp_path / "out", all_graded)
+    odd = next(key for key, task in run.expected.items() if task.entries[0].login == "student00")
+    run.ledger.write(Record(odd, FAILING, ("odd",) * RETRIES))
+    run.ledger.close()
+    for _ in range(2):
+        run = Run(tmp_path / "class", tmp_path / "out", lambda h, n: Result(error="No space left on device"))
+        with pytest.raises(BatchStopped, match="in a row"):
+            run.go()
+        assert run.record("student00").errors == ("odd",) * RETRIES
+        assert run.record("student00").status == FAILING
+
+
+def test_trouble_of_the_machine_sets_nobody_of_a_small_class_aside(class_, tmp_path):
+    for _ in range(2 * RETRIES):
+        with pytest.raises(BatchStopped, match=r"every submission of this class, .*No space left"):
+            Run(class_, tmp_path / "out", lambda h, n: Result(error="No space left on device")).go()
+    again = Run(class_, tmp_path / "out", all_graded).go()
+    assert {again.record(login).status for login in ("alice", "bob", "carol")} == {GRADED}
+
+
+def test_the_last_odd_ones_of_a_class_do_not_stop_a_batch(class_, tmp_path):
+    """What an earlier run has graded counts: then it is not the machine."""
+    odd = Run(class_, tmp_path / "other", all_graded).hashes
+    odd.pop("carol")
+
+    def killed_after_carol(hash_: str, _: int) -> Result:
+        return Result(error="odd") if hash_ in odd.values() else graded(hash_)
+
+    run = Run(class_, tmp_path / "out", killed_after_carol)
+    del run.expected[next(k for k, t in run.expected.items() if t.entries[0].login == "bob")]
+    run.go()
+    run = Run(class_, tmp_path / "out", killed_after_carol).go()
+    assert {run.record(login).status for login in ("alice", "bob")} == {SET_ASIDE}
+
+
+def test_many_slow_submissions_do_not_stop_the_batch(tmp_path):
+    for n in range(2 * IN_A_ROW):
+        hand_in(tmp_path / "class", f"student{n:02}", f"# {n}")
+    slow = Result(error="ended after 500 seconds", timed_out=True)
+    run = Run(tmp_path / "class", tmp_path / "out", lambda h, n: slow).go()
+    assert {run.record(login).status for login in run.hashes} == {SET_ASIDE}
 
 
 def test_many_odd_submissions_do_not_stop_the_batch(tmp_path):
@@ -181,7 +237,12 @@ def test_an_engine_that_loses_one_unit_loses_no_other(class_, tmp_path):
     ],
 )
 def test_a_report_that_cannot_be_this_grade_is_a_grader_error(class_, tmp_path, report, message):
-    run = Run(class_, tmp_path / "out", lambda h, n: Result(report=report(h))).go()
+    run = Run(
+        class_,
+        tmp_path / "out",
+        lambda h, n: graded(h) if h == run.hashes["bob"] else Result(report=report(h)),
+    )
+    run.go()
     assert run.record("alice").status == SET_ASIDE
     assert message in run.record("alice").errors[-1]
     own = run.record("alice").report  # what is not this submission's report is nobody's
