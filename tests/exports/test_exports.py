@@ -30,6 +30,7 @@ from grader.exports import (
     autolab,
     classroom50,
     gradescope,
+    html,
     junit,
     reporter,
     submitty,
@@ -99,10 +100,26 @@ def test_a_run_inside_the_grader_is_refused(name: str):
 @pytest.mark.parametrize("name", sorted({*HAS_NO_FORM, "submitty.json", "status.json", "reporter.json"}))
 def test_a_report_of_some_checks_is_no_score_of_the_whole(name: str):
     """A bonus part alone has 0 of 100 points in the core part, and that is nobody's grade."""
-    whole = reports.full()
-    bonus = dataclasses.replace(whole, checks=tuple(c for c in whole.checks if c.part == "fine_pruning"))
     with pytest.raises(ExportError, match="lacks 20 checks of the core part"):
-        EXPORTS[name](bonus)
+        EXPORTS[name](only_fine_pruning())
+
+
+def only_fine_pruning() -> Report:
+    whole = reports.full()
+    return dataclasses.replace(whole, checks=tuple(c for c in whole.checks if c.part == "fine_pruning"))
+
+
+@pytest.mark.parametrize("render", [terminal.render, actions.summary, html.render_page])
+def test_where_only_some_checks_ran_their_points_are_shown_and_no_score(render: Callable[[Report], str]):
+    shown = render(only_fine_pruning())
+    assert "Points of the checks that ran: 10 of 10" in shown
+    assert "Score: 0" not in shown
+    assert "Score: 100 of 100" in render(reports.full())
+
+
+def test_a_summary_that_counts_is_refused_for_some_checks():
+    with pytest.raises(ExportError, match="lacks 20 checks of the core part"):
+        actions.summary(only_fine_pruning(), advisory=False)
 
 
 def test_the_terminal_shows_a_run_inside_the_grader_and_says_so():
