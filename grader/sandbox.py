@@ -10,6 +10,7 @@ import contextlib
 import functools
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -32,6 +33,7 @@ from grader.wire import Channel, Frame, Timeout, WireError
 MAX_OUTPUT = 64 * 1024
 PATIENCE = 6.0
 """How many times as long as its limit a child may take that gets no processor."""
+_RANDOM = random.SystemRandom()
 
 Meanwhile = Callable[[], None]
 """What the parent does while a child works: its own part of a step costs no time then."""
@@ -39,6 +41,11 @@ Meanwhile = Callable[[], None]
 
 def nothing() -> None:
     """The parent waits."""
+
+
+def _until_next_look(seconds: float) -> float:
+    """About a twentieth, which nobody can foresee: who sleeps must not look as if it waited for a processor."""
+    return seconds / 20 * _RANDOM.uniform(0.5, 1.5)
 
 
 def _seconds_of(work: Callable[[], None]) -> float:
@@ -283,18 +290,23 @@ class ChildServer:
             Timeout: the child has had its time.
             MachineFault: it did not get that much in ``PATIENCE`` times as long.
         """
-        started, left = time.monotonic(), seconds
-        before = self.usage()
-        while not channel.await_data(time.monotonic() + left):
-            now, after = time.monotonic(), self.usage()
-            if before is None or after is None:
+        started = now = time.monotonic()
+        before, had = self.usage(), 0.0
+        if before is None:  # the system does not say
+            if not channel.await_data(started + seconds):
                 raise Timeout
-            left = seconds - after.had_since(before, now - started, self._threads)
-            if left < seconds / 50:
+            return time.monotonic()
+        while not channel.await_data(now + min(seconds - had, _until_next_look(seconds))):
+            then, now, after = now, time.monotonic(), self.usage()
+            if after is None:
+                raise Timeout
+            had += after.had_since(before, now - then, self._threads)
+            before = after
+            if had > 0.98 * seconds:
                 raise Timeout
             if now - started > PATIENCE * seconds:
                 raise MachineFault(
-                    f"the machine was too busy: in {now - started:.1f} s student code had {seconds - left:.1f} s to run"
+                    f"the machine was too busy: in {now - started:.1f} s student code had {had:.1f} s to run"
                 )
         return time.monotonic()
 

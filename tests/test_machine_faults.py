@@ -180,6 +180,32 @@ def test_whose_second_thread_gets_no_processor_does_not_sleep() -> None:
     child.close()
 
 
+LOOKS_BUSY = """
+import time
+
+def work():
+    # spins only when it would be looked at next, if that were when the time that is left is over
+    half, began, used = 1.0, time.monotonic(), time.process_time()
+    look = began + 2 * half
+    while True:
+        time.sleep(max(0.0, look - 0.04 - time.monotonic()))
+        while time.monotonic() < look + 0.02:
+            pass
+        look += half - (time.process_time() - used)
+"""
+
+
+@needs_bubblewrap
+def test_who_sleeps_and_only_looks_busy_is_too_late() -> None:
+    child = start("bubblewrap", source=LOOKS_BUSY)
+    began = time.monotonic()
+    with pytest.raises(ChildFailure) as caught:
+        call(child, "work", seconds=2)
+    assert caught.value.finding == "timeout"
+    assert time.monotonic() - began < 4
+    child.close()
+
+
 @needs_bubblewrap
 def test_processor_time_that_is_used_up_is_no_trouble_of_the_machines() -> None:
     """Beside programs that work in bursts, the kernel's own limit counts up to a third more or less than there was."""
