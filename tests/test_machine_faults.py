@@ -208,7 +208,7 @@ def test_who_sleeps_and_only_looks_busy_is_too_late() -> None:
 
 @needs_bubblewrap
 def test_processor_time_that_is_used_up_is_no_trouble_of_the_machines() -> None:
-    """Beside programs that work in bursts, the kernel's own limit counts up to a third more or less than there was."""
+    """Beside programs that work in bursts, the kernel's own limit counts more or less than there was."""
     burst = "e = time.perf_counter() + 0.001\n while time.perf_counter() < e: pass\n time.sleep(0.001)"
     code = (
         f"import os, time; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\nwhile True:\n {burst}"
