@@ -102,9 +102,10 @@ def rename():
 
 
 @contextlib.contextmanager
-def busy_processor(count: int) -> Iterator[None]:
+def busy_processor(count: int, work: str = "pass") -> Iterator[None]:
     """The first processor, wanted by so many endless programs, each in a session: Linux shares it among these."""
-    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(flush=True)\nwhile True: pass"
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(flush=True)\n"
+    code += f"import time\nwhile True:\n {work}"
     programs = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
         for _ in range(count)
@@ -210,19 +211,10 @@ def test_who_sleeps_and_only_looks_busy_is_too_late() -> None:
 def test_processor_time_that_is_used_up_is_no_trouble_of_the_machines() -> None:
     """Beside programs that work in bursts, the kernel's own limit counts more or less than there was."""
     burst = "e = time.perf_counter() + 0.001\n while time.perf_counter() < e: pass\n time.sleep(0.001)"
-    code = (
-        f"import os, time; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\nwhile True:\n {burst}"
-    )
-    programs = [subprocess.Popen([sys.executable, "-c", code], start_new_session=True) for _ in range(2)]
     child = start("bubblewrap", cpu_seconds=8)
     os.sched_setaffinity(worker_of("bubblewrap"), {min(os.sched_getaffinity(0))})
-    try:
-        with pytest.raises(ChildFailure) as caught:
-            call(child, "spin", seconds=60)
-    finally:
-        for program in programs:
-            program.kill()
-            program.wait()
+    with busy_processor(2, burst), pytest.raises(ChildFailure) as caught:
+        call(child, "spin", seconds=60)
     assert caught.value.finding == "cpu_limit"
     child.close()
 

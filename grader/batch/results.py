@@ -134,7 +134,7 @@ def publish(line: Line, ledger: Ledger, directory: Path) -> None:
         pass  # not there yet, or not whole: it is written now
     _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / _UNDER_WAY, json.dumps({"pictures": record.pictures}))
+    write_whole(folder / _UNDER_WAY, json.dumps(record.pictures))
     for name in record.pictures:
         shutil.copyfile(ledger.pictures(record.key) / name, folder / name)
     sources = {
@@ -152,7 +152,7 @@ def _clear(folder: Path) -> None:
     with contextlib.suppress(OSError, ValueError):  # there is no report, or none that can be read
         names |= set(Report.from_json(_read_json(folder / "report.json")).pictures.values())
     with contextlib.suppress(OSError, ValueError):
-        names |= set(map(str, _read_json(folder / _UNDER_WAY)["pictures"]))  # type: ignore[call-overload]
+        names |= set(json.loads((folder / _UNDER_WAY).read_bytes()))
     for name in (*names, _UNDER_WAY):
         (folder / Path(name).name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):

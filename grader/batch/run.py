@@ -102,16 +102,15 @@ def grade_class(
             record = _judge(task, result, errors[task.key])
             if not result.timed_out:
                 trouble.add(record, ledger, engine.slots)
-            if record.status == SET_ASIDE and not result.timed_out and not trouble.some_graded:
-                trouble.held.append(record)
-                continue
+                if trouble.holds(record):
+                    continue
             ledger.write(record, {name: result.pictures[name] for name in record.pictures})
             if record.is_terminal:
                 told(task.key, record, found=False)
             else:
                 errors[task.key] = record.errors
                 waiting.append(task)  # last, which gives passing trouble time to pass
-        for record in trouble.held_at_the_end():
+        for record in trouble.held():
             ledger.write(record)
             told(record.key, record, found=False)
     finally:
@@ -123,12 +122,11 @@ class _Trouble:
 
     Attributes:
         some_graded: whether the grader was ever able to grade one of this class.
-        held: what is to be set aside unless it was the machine, which the others' grades will tell.
     """
 
     def __init__(self) -> None:
         self.some_graded = False
-        self.held: list[Record] = []
+        self._held: list[Record] = []
         self._row: list[Record] = []
 
     def add(self, record: Record, ledger: Ledger, slots: int) -> None:
@@ -150,15 +148,22 @@ class _Trouble:
                 _take_back(failed, ledger)
             raise BatchStopped(_what_to_repair(f"{first_attempts} submissions in a row", record))
 
-    def held_at_the_end(self) -> list[Record]:
-        """What is to be set aside after all.
+    def holds(self, record: Record) -> bool:
+        """Whether it waits to be set aside: unless it was the machine, which only another's grade will tell."""
+        waits = record.status == SET_ASIDE and not self.some_graded
+        if waits:
+            self._held.append(record)
+        return waits
+
+    def held(self) -> list[Record]:
+        """What is to be set aside after all, now that everything was tried.
 
         Raises:
             BatchStopped: several submissions failed and none was ever graded.
         """
-        if len(self.held) > 1 and not self.some_graded:
-            raise BatchStopped(_what_to_repair("every submission of this class", self.held[-1]))
-        return self.held
+        if len(self._held) > 1 and not self.some_graded:
+            raise BatchStopped(_what_to_repair("every submission of this class", self._held[-1]))
+        return self._held
 
 
 def _take_back(failed: Record, ledger: Ledger) -> None:
