@@ -2,7 +2,7 @@
 
     python -m tests.bench [steps|usual|grade|class|defences|clean_label ...] [--runs 5] [--save]
 
-- ``steps``: the same training steps through the sandbox and in one process, turn by turn.
+- ``steps``: the same training steps through the sandbox and in one process, in turns of a few steps.
 - ``usual``: our training against the usual course code, both to the public spec's thresholds.
 - ``grade``: one whole grading of the reference solution, by phase, with its peak memory; without CIFAR-10, which few
   students have.
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
-import dataclasses
 import gzip
 import importlib.util
 import io
@@ -35,20 +34,16 @@ from typing import TextIO
 import torch
 from torch import Tensor, nn
 
-import solution.invisible_trigger as reference
 from grader.batch.ledger import grader_hash
 from grader.contract import INVISIBLE_TRIGGER
-from grader.grading import Grading
 from grader.isolation import ROOT, available_isolation
 from grader.lab.data import DATA_DIR, Images, load_mnist
 from grader.lab.metrics import accuracy, attack_success_rate, predict
 from grader.lab.models import LeNet5
-from grader.lab.training import AttackSettings, LocalStepper, Stepper, clean_start, train_backdoor
+from grader.lab.training import AttackSettings, Stepper, clean_start, train_backdoor
 from grader.outcome import write_whole
-from grader.parts.invisible_trigger_steps import ChildStepper
-from grader.processors import beside_a_child
-from grader.spec import Spec, load_spec
-from tests.bench import breakdown, class_batch, usual_course_code
+from grader.spec import load_spec
+from tests.bench import breakdown, class_batch, steps, usual_course_code
 from tests.bench.memory import PeakPss
 from tests.bench.poison_frogs import bench_clean_label
 
@@ -59,45 +54,9 @@ def summary(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):7.2f} s (min {min(seconds):.2f}, max {max(seconds):.2f}, {len(seconds)} runs)"
 
 
-def local_stepper(spec: Spec) -> LocalStepper:
-    part = spec.invisible_trigger
-    return LocalStepper(
-        reference, shape=(1, 28, 28), target=part.target, epsilon=part.epsilon,
-        learning_rate=part.attack.delta_learning_rate,
-    )  # fmt: skip
-
-
 def bench_steps(runs: int) -> None:
     """The whole loop: sandboxed and audited, against one process with as many threads as the child has."""
-    spec = load_spec()
-    attack = spec.invisible_trigger.attack
-    train = load_mnist("train", grey_levels=True)
-    start = clean_start(spec.invisible_trigger.clean, spec.invisible_trigger.clean_seed, train)
-    sandboxed: list[float] = []
-    unaudited: list[float] = []
-    local: list[float] = []
-    silent = dataclasses.replace(
-        spec, invisible_trigger=dataclasses.replace(spec.invisible_trigger, audit_share=0.0)
-    )
-    for run in range(runs + 1):
-        for times, chosen in ((sandboxed, spec), (unaudited, silent)):
-            with Grading(ROOT / "solution", chosen) as grading:
-                grading.outcome(INVISIBLE_TRIGGER.checks[0].id)  # the child is up and has the file
-                torch.set_num_threads(spec.threads.parent)
-                stepper = ChildStepper(grading._runs["invisible_trigger"])
-                with beside_a_child(spec.threads.child, own=spec.threads.parent):
-                    times.append(_time_loop(copy.deepcopy(start), stepper, attack, train, run))
-        torch.set_num_threads(spec.threads.child)
-        local.append(_time_loop(copy.deepcopy(start), local_stepper(spec), attack, train, run))
-    sandboxed, unaudited, local = sandboxed[1:], unaudited[1:], local[1:]  # the first of each warms up
-    print(f"{attack.steps} steps of the attack, batch {attack.batch_size}:")
-    print(f"  in one process              {summary(local)}")
-    for name, times in (
-        ("through the sandbox, audited", sandboxed),
-        ("through the sandbox, no audit", unaudited),
-    ):
-        ratio = statistics.median(a / b for a, b in zip(times, local, strict=True))
-        print(f"  {name:29}{summary(times)}  ratio {ratio:.2f}")
+    steps.show(runs)
 
 
 def _time_loop(model: LeNet5, stepper: Stepper, attack: AttackSettings, train: Images, seed: int) -> float:
@@ -124,9 +83,9 @@ def bench_usual(runs: int) -> None:
             and attack_success_rate(triggered, test.y, part.target).value >= part.thresholds.asr
         )
 
-    ours, usual, steps = [], [], []
+    ours, usual, counts = [], [], []
     for run in range(runs):
-        model, stepper = copy.deepcopy(start), local_stepper(spec)
+        model, stepper = copy.deepcopy(start), steps.local_stepper(spec)
         ours.append(_time_loop(model, stepper, part.attack, train, run))
         if not reached(model, stepper.delta):
             raise RuntimeError(f"run {run}: our own training missed the thresholds")
@@ -137,9 +96,9 @@ def bench_usual(runs: int) -> None:
                 plain, root, target=part.target, epsilon=part.epsilon, seed=run, reached=reached
             )
         usual.append(seconds)
-        steps.append(count)
+        counts.append(count)
     print(f"to ACC >= {part.thresholds.acc} and ASR >= {part.thresholds.asr}, from the same clean start:")
-    print(f"  usual course code           {summary(usual)}, {statistics.median(steps):.0f} steps")
+    print(f"  usual course code           {summary(usual)}, {statistics.median(counts):.0f} steps")
     print(f"  ours, {part.attack.steps} steps             {summary(ours)}")
     print(
         f"  ratio ours / usual          {statistics.median(a / b for a, b in zip(ours, usual, strict=True)):.2f}"
