@@ -31,8 +31,9 @@ from grader.parts.invisible_trigger_steps import ChildStepper
 from grader.processors import beside_a_child
 from grader.spec import Spec, load_spec
 
-TURN = 25
-"""Steps a turn: about half a second."""
+TURN = 65
+"""Steps a turn: about a second. Nothing that divides 50, since an audit follows each 50 steps: at the beginning of a
+turn, with other loops' numbers in the caches, it would take twice as long as it does in a training that runs alone."""
 LOCAL = "in one process"
 AUDITED = "through the sandbox, audited"
 SILENT = "through the sandbox, no audit"
