@@ -73,7 +73,7 @@ def _watch(control: socket.socket) -> None:
 def _end_takers() -> None:
     """End workers with too many threads, and those that have used up their processor time.
 
-    The kernel's own limit of processor time counts ticks of a clock, which beside other programs is up to a third more
+    The kernel's own limit of processor time counts ticks of a clock, which beside other programs is about a fifth more
     or less than what a worker had; and what the kernel kills could not be told from what a full memory kills.
     """
     for pid in _running.keys() - _ended_for.keys():

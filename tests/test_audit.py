@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import solution.invisible_trigger as reference
-from grader.audit import audited_model, objective
+from grader.audit import _Point, audited_model, objective
 from grader.grading import Grading
 from grader.isolation import ROOT
 from grader.lab.data import batches, load_mnist
@@ -217,6 +217,31 @@ def test_the_audited_model_is_the_model() -> None:
     x = torch.rand(5, 1, 28, 28, dtype=torch.float64)
     torch.testing.assert_close(double(x), model.double()(x), rtol=1e-12, atol=1e-12)
     assert all(p.is_contiguous() for p in double.parameters())
+
+
+@pytest.mark.parametrize(
+    ("claimed", "agrees", "points"),
+    [
+        (0.5, True, 6),  # among what nearby points give: a few of them are enough
+        (1.9, True, 24),  # farther off than a few points can excuse, and within the spread of all
+        (9.0, False, 24),  # a lie is judged by all of them
+    ],
+)
+def test_near_a_kink_a_few_points_acquit_and_all_convict(
+    claimed: float, agrees: bool, points: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def derivative(*_: object) -> float:
+        asked.append(float(len(asked) % 2))  # half of the points lie on either side
+        return asked[-1]
+
+    monkeypatch.setattr("grader.audit._Point.derivative", derivative)
+    x, y, delta = torch.zeros(3, 1, dtype=torch.float64)
+    point = _Point(torch.nn.Linear(1, 1).double(), delta, x, y, TARGET, None)
+    distance = point._distance_near_kink({}, claimed, np.random.default_rng(0))
+    assert (distance <= 0) == agrees
+    assert len(asked) == points
 
 
 def test_threads_that_share_a_batch_find_the_same() -> None:

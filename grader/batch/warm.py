@@ -272,7 +272,9 @@ def _preload() -> None:
 
     import grader.batch.unit
     import grader.grading  # noqa: F401 for the forks
+    from grader import messages
 
+    messages.preload()
     skimage.metrics.structural_similarity(*np.zeros((2, 8, 8)), data_range=1.0)
 
 

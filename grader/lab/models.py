@@ -56,6 +56,31 @@ class LeNet5(nn.Module):
         return self.classify(self.features(x))
 
 
+class _ForwardLeNet5(LeNet5):
+    """The same function, with a max-pool that is quicker forward (in float64 many times), and not backward."""
+
+    def features(self, x: Tensor) -> Tensor:
+        x = (x - MNIST_MEAN) / MNIST_STD
+        x = F.relu(_max_pool(self.conv1(x)))
+        x = F.relu(_max_pool(self.conv2(x)))
+        x = F.relu(self.fc1(x.flatten(1)))
+        return F.relu(self.fc2(x))
+
+
+def _max_pool(x: Tensor) -> Tensor:
+    """``max_pool2d(x, 2)`` for even sizes: (N, C, 2H, 2W) -> (N, C, H, W)."""
+    above, below = x[..., ::2, :], x[..., 1::2, :]
+    rows = torch.maximum(above, below)
+    return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
+def forward_only(model: nn.Module) -> LeNet5:
+    """A copy of a LeNet-5 that gives the same answers to the last bit, sooner; for when no gradient is wanted."""
+    quicker = _ForwardLeNet5()
+    quicker.load_state_dict(model.state_dict())
+    return quicker.train(model.training)
+
+
 class LinearSoftmax(nn.Module):
     """One linear layer on the flattened pixels: small enough that its gradients have a closed form.
 

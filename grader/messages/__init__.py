@@ -279,6 +279,12 @@ def _check_names(ids: Value, table: dict[str, Any]) -> list[str]:
     return names
 
 
+def preload() -> None:
+    """Read the texts of every language, for a process whose forks are all going to need some."""
+    for language in LANGUAGES:
+        _load(language)
+
+
 @cache
 def _load(language: str) -> dict[str, Any]:
     if language not in LANGUAGES:

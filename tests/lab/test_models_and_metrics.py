@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from grader.lab import metrics
-from grader.lab.models import LeNet5, LinearSoftmax, ResNet18, build_model, initialise
+from grader.lab.models import LeNet5, LinearSoftmax, ResNet18, build_model, forward_only, initialise
 
 
 def test_lenet5_has_the_classic_size_and_layers() -> None:
@@ -27,6 +27,16 @@ def test_lenet5_is_the_textbook_network() -> None:
     h = F.max_pool2d(F.relu(F.conv2d(h, model.conv2.weight, model.conv2.bias)), 2)
     h = F.relu(model.fc1(h.flatten(1)))
     torch.testing.assert_close(model(x), model.fc3(F.relu(model.fc2(h))), rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_for_forward_passes_gives_the_same_to_the_last_bit() -> None:
+    model = LeNet5().eval()
+    quicker = forward_only(model)
+    x = torch.rand(20, 1, 28, 28)
+    with torch.inference_mode():
+        assert torch.equal(quicker(x), model(x))
+    assert not quicker.training
+    assert all(a is not b for a, b in zip(quicker.parameters(), model.parameters(), strict=True))
 
 
 def test_resnet18_has_its_usual_size() -> None:
