@@ -13,7 +13,6 @@ import dataclasses
 import itertools
 import multiprocessing
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
@@ -32,8 +31,9 @@ from grader.processors import beside_a_child
 from grader.spec import Spec, load_spec
 
 TURN = 65
-"""Steps a turn: about a second. Nothing that divides 50, since an audit follows each 50 steps: at the beginning of a
-turn, with other loops' numbers in the caches, it would take twice as long as it does in a training that runs alone."""
+"""Steps a turn: about a second. An audit follows every 50 steps, and turns must not begin there (with 25 or 50 steps
+every audit would open one): with other loops' numbers in the caches it takes longer than in a training that runs alone.
+"""
 LOCAL = "in one process"
 AUDITED = "through the sandbox, audited"
 SILENT = "through the sandbox, no audit"
@@ -165,16 +165,3 @@ def measure(runs: int) -> dict[str, list[float]]:
     orders = itertools.cycle(itertools.permutations(LOOPS))
     found = [seconds_in_turns({name: LOOPS[name] for name in next(orders)}, run) for run in range(runs)]
     return {name: [seconds[name] for seconds in found] for name in LOOPS}
-
-
-def show(runs: int) -> None:
-    """Print the table: medians, and the medians of each run's ratio to the loop in one process."""
-    attack = load_spec().invisible_trigger.attack
-    print(f"{attack.steps} steps of the attack, batch {attack.batch_size}, in turns of {TURN} steps:")
-    found = measure(runs)
-    for name, seconds in found.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, found[LOCAL], strict=True))
-        print(
-            f"  {name:29} {statistics.median(seconds):6.2f} s"
-            f" (min {min(seconds):.2f}, max {max(seconds):.2f}, {runs} runs)  ratio {ratio:.3f}"
-        )
