@@ -168,7 +168,7 @@ def test_only_so_much_is_read(folder):
         "x" * 121,
         "end.",
         "",
-        *RESERVED,
+        *sorted(RESERVED),
         "Class.HTML",
     ],
 )
