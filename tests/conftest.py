@@ -1,4 +1,4 @@
-"""What tests need that this machine may not have: skipped with the reason, never silently."""
+"""What tests need that this machine may not have: skipped with the reason, never silently. And who runs how wide."""
 
 import os
 from pathlib import Path
@@ -16,6 +16,12 @@ def _missing_cifar10() -> str | None:
     if (folder / "cifar10" / "test.npz").is_file() or (folder / "cifar-10-batches-py").is_dir():
         return None
     return f"CIFAR-10 is not in {folder}; name a data directory that has it with {DATA_DIR_VARIABLE}"
+
+
+def pytest_configure() -> None:
+    # Set by pytest-xdist in each of its processes: they share the processors, or their threads wait for each other.
+    if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        torch.set_num_threads(max(1, torch.get_num_threads() // int(processes)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -18,6 +18,7 @@ from tests.processes import descendants
 
 ISOLATION, WHY_NOT = available_isolation()
 needs_bubblewrap = pytest.mark.skipif(ISOLATION != "bubblewrap", reason=WHY_NOT)
+pytestmark = pytest.mark.alone
 SECRET = "SECRET_OF_THE_LAUNCHER"
 
 # Every function takes nothing and returns what it found, or what the attempt raised.
@@ -328,7 +329,7 @@ def test_endless_code_is_ended_and_leaves_nothing(function: str) -> None:
 
 @needs_bubblewrap
 def test_cpu_time_is_limited_even_where_wall_time_is_not() -> None:
-    child = start("bubblewrap", cpu_seconds=8)
+    child = start("bubblewrap", cpu_seconds=4)
     with pytest.raises(ChildFailure) as caught:
         call(child, "spin", seconds=60)
     assert caught.value.finding == "cpu_limit"

@@ -6,6 +6,8 @@ import pytest
 
 from tests.bench.breakdown import REST, Stopwatch
 
+pytestmark = pytest.mark.alone
+
 
 class Baker:
     def bake(self) -> str:

@@ -5,6 +5,8 @@ import pytest
 from tests.bench.steps import seconds_in_turns
 from tests.bench.toy_loops import fails, sleeps_four_times, sleeps_once
 
+pytestmark = pytest.mark.alone
+
 
 def test_a_clock_runs_in_its_loops_turns_alone() -> None:
     found = seconds_in_turns({"long": sleeps_four_times, "short": sleeps_once, "other": sleeps_four_times}, 1)
