@@ -8,7 +8,7 @@ all, its numbers are shown, and a student's code could tell by them whatever it 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader import messages
@@ -43,8 +43,8 @@ def enter(
     """
     entry: Entry | None = None
 
-    def result(status: str, key: str, **values: Any) -> ChallengeResult:
-        text = messages.challenge(key, values, language)
+    def result(status: str, text_key: str, values: Mapping[str, Any]) -> ChallengeResult:
+        text = messages.challenge(text_key, values, language)
         measured = {name: values.get(name) for name in ("asr", "acc_drop")}
         if entry is None:
             return ChallengeResult(status, text, **measured)
@@ -65,12 +65,12 @@ def enter(
             "most_points": 100 * spec.challenge.largest_acc_drop,
         }  # fmt: skip
         status = "ranked" if reached.is_goal else "missed"
-        return result(status, status, **values)
+        return result(status, status, values)
     except Finding as finding:
-        return result("unusable", finding.key, **finding.values)
+        return result("unusable", finding.key, finding.values)
     except Exception as error:  # noqa: BLE001 the grader's own fault must not count against the student
         traceback.print_exc()
-        return result("error", "error", message=f"{type(error).__name__}: {error}")
+        return result("error", "error", {"message": f"{type(error).__name__}: {error}"})
 
 
 def _run(run: PartRun) -> Reached:

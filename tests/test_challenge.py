@@ -69,37 +69,37 @@ def test_the_file_handed_out_says_what_the_spec_says():
         assert text in comments, text
 
 
-@pytest.mark.parametrize(
-    ("text", "finding"),
-    [
-        ("enabled = tru", "not_toml"),
-        ("a = " + "[" * 5000, "not_toml"),
-        (entry(epsilon='"0/255"'), "not_an_epsilon"),
-        (entry(epsilon='"9/255"'), "not_an_epsilon"),
-        (entry(epsilon='"1.5/255"'), "not_an_epsilon"),
-        (entry(epsilon='"3/256"'), "not_an_epsilon"),
-        (entry(epsilon='"1/0"'), "not_an_epsilon"),
-        (entry(epsilon='"1e99999999999"'), "not_an_epsilon"),
-        (entry(epsilon="0.01"), "not_an_epsilon"),
-        (entry(epsilon="nan"), "not_an_epsilon"),
-        (entry(enabled='"yes"'), "wrong_type"),
-        (entry(steps="3001"), "out_of_range"),
-        (entry(steps="0"), "out_of_range"),
-        (entry(steps="2.0"), "wrong_type"),
-        (entry(steps="true"), "wrong_type"),
-        (entry(batch_size="257"), "out_of_range"),
-        (entry(model_learning_rate="inf"), "out_of_range"),
-        (entry(model_learning_rate="nan"), "out_of_range"),
-        (entry(model_learning_rate="10" + "0" * 400), "out_of_range"),
-        (entry(model_beta1="1"), "out_of_range"),
-        (entry(delta_learning_rate="-0.1"), "out_of_range"),
-        (entry() + "momentum = 1\n", "unknown_key"),
-        ("score = 100\n" + entry(), "unknown_key"),
-        (entry().replace("batch_size", "#"), "missing_key"),
-        (entry().replace("[training]", "[trainning]"), "missing_key"),
-        ('enabled = true\nepsilon = "1/255"\ntraining = 3\n', "wrong_type"),
-    ],
-)
+FAULTS = [
+    ("enabled = tru", "not_toml"),
+    ("a = " + "[" * 5000, "not_toml"),
+    (entry(epsilon='"0/255"'), "not_an_epsilon"),
+    (entry(epsilon='"9/255"'), "not_an_epsilon"),
+    (entry(epsilon='"1.5/255"'), "not_an_epsilon"),
+    (entry(epsilon='"3/256"'), "not_an_epsilon"),
+    (entry(epsilon='"1/0"'), "not_an_epsilon"),
+    (entry(epsilon='"1e99999999999"'), "not_an_epsilon"),
+    (entry(epsilon="0.01"), "not_an_epsilon"),
+    (entry(epsilon="nan"), "not_an_epsilon"),
+    (entry(enabled='"yes"'), "wrong_type"),
+    (entry(steps="3001"), "out_of_range"),
+    (entry(steps="0"), "out_of_range"),
+    (entry(steps="2.0"), "wrong_type"),
+    (entry(steps="true"), "wrong_type"),
+    (entry(batch_size="257"), "out_of_range"),
+    (entry(model_learning_rate="inf"), "out_of_range"),
+    (entry(model_learning_rate="nan"), "out_of_range"),
+    (entry(model_learning_rate="10" + "0" * 400), "out_of_range"),
+    (entry(model_beta1="1"), "out_of_range"),
+    (entry(delta_learning_rate="-0.1"), "out_of_range"),
+    (entry() + "momentum = 1\n", "unknown_key"),
+    ("score = 100\n" + entry(), "unknown_key"),
+    (entry().replace("batch_size", "#"), "missing_key"),
+    (entry().replace("[training]", "[trainning]"), "missing_key"),
+    ('enabled = true\nepsilon = "1/255"\ntraining = 3\n', "wrong_type"),
+]
+
+
+@pytest.mark.parametrize(("text", "finding"), FAULTS)
 def test_what_is_wrong_with_the_file_is_said(text: str, finding: str):
     with pytest.raises(Finding) as caught:
         read(text)
@@ -108,6 +108,18 @@ def test_what_is_wrong_with_the_file_is_said(text: str, finding: str):
         said = messages.challenge(finding, caught.value.values, language)
         assert "challenge.toml" in said
         assert len(said) < 400
+
+
+@pytest.mark.parametrize("finding", sorted({finding for _, finding in FAULTS}))
+def test_a_fault_of_the_file_costs_no_point_and_is_in_the_report(tmp_path: Path, spec: Spec, finding: str):
+    text = next(text for text, found in FAULTS if found == finding)
+    with Grading(submission(tmp_path / "s", text), spec) as grading:
+        found = grading.challenge()
+        report = grading.report_finished()
+    assert found is not None
+    assert found.status == "unusable"
+    assert "challenge.toml" in found.text
+    assert Report.from_json(report.to_json()).challenge == found
 
 
 def test_who_takes_part(tmp_path: Path):
