@@ -85,14 +85,19 @@ def observe_trigger(
 def observe_poison_step(
     module: types.ModuleType, generator: torch.Generator
 ) -> Iterator[Callable[[], Observation]]:
-    def run_with(target: int, count: int, *, old_gradients: bool) -> Callable[[], Observation]:
+    def run_with(
+        target: int, count: int, *, old_gradients: bool, clipped: bool = False
+    ) -> Callable[[], Observation]:
         model = nn.Sequential(nn.Flatten(), nn.Linear(36, 20), nn.Tanh(), nn.Dropout(0.0), nn.Linear(20, 10))
         for parameter in model.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator) / 2
             if old_gradients:
                 parameter.grad = torch.randn(parameter.shape, generator=generator)
         x = 0.3 + 0.4 * torch.rand(count, 1, 6, 6, generator=generator)
-        delta = (0.2 * (torch.rand(1, 1, 6, 6, generator=generator) - 0.5)).requires_grad_()
+        delta = 0.2 * (torch.rand(1, 1, 6, 6, generator=generator) - 0.5)
+        if clipped:  # or well inside, never on the kink
+            x, delta = x.round() * 0.96 + 0.02, delta + 0.1 * delta.sign()
+        delta.requires_grad_()
         if old_gradients:
             delta.grad = torch.randn(delta.shape, generator=generator)
         y = torch.randint(0, 10, (count,), generator=generator)
@@ -108,6 +113,7 @@ def observe_poison_step(
 
     yield from (run_with(3, 9, old_gradients=False), run_with(3, 9, old_gradients=True))
     yield from (run_with(5, 40, old_gradients=False), run_with(0, 1, old_gradients=True))
+    yield run_with(3, 9, old_gradients=False, clipped=True)
 
 
 def observe_delta_step(

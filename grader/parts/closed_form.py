@@ -8,7 +8,7 @@ of four terms, so that every usual mistake is another combination of the same fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Gradients:
 
 @dataclass(frozen=True)
 class LinearProblem:
-    """A batch, a trigger and a linear-softmax model, chosen so that no sum x + delta is clipped.
+    """A batch, a trigger and a linear-softmax model; as drawn, no sum x + delta is clipped.
 
     Attributes:
         x: (N, C, H, W) float32; delta: (1, C, H, W) float32; y: (N,) int64.
@@ -89,6 +89,15 @@ class LinearProblem:
             bias=rng.normal(0, 0.5, classes).astype(np.float32),
         )
 
+    def at_the_edges(self, rng: np.random.Generator) -> LinearProblem:
+        """The same with black and white images and a wider trigger: about half of the sums are clipped, well beyond
+        [0, 1] or well inside, so that no gradient is asked for on the clamp's kink.
+        """
+        dark = rng.random(self.x.shape) < 0.5
+        x = np.where(dark, 0, 1) + np.where(dark, 1, -1) * rng.uniform(0, 0.05, self.x.shape)
+        delta = rng.choice([-1, 1], self.delta.shape) * rng.uniform(0.1, 0.2, self.delta.shape)
+        return replace(self, x=x.astype(np.float32), delta=delta.astype(np.float32))
+
     @property
     def sizes(self) -> dict[str, int]:
         """Keyword arguments of ``LinearSoftmax``."""
@@ -99,22 +108,31 @@ class LinearProblem:
     def parameters(self) -> Mapping[str, np.ndarray]:
         return {"linear.weight": self.weight, "linear.bias": self.bias}
 
-    def solve(self, target: int, combination: Combination = RIGHT) -> Gradients:
-        """Value and gradients of a combination of the four terms."""
+    def solve(self, target: int, combination: Combination = RIGHT, *, clipped: bool = True) -> Gradients:
+        """Value and gradients of a combination of the four terms; ``clipped=False`` leaves x + delta as it is."""
         targets = np.full_like(self.y, target)
+        shifted = self.x + self.delta
+        triggered = shifted.clip(0, 1) if clipped else shifted
+        carries = triggered == shifted  # nothing of delta reaches a pixel that is clipped
         terms = (
             self._cross_entropy(self.x, self.y),
             self._cross_entropy(self.x, targets),
-            self._cross_entropy(self.x + self.delta, self.y, triggered=True),
-            self._cross_entropy(self.x + self.delta, targets, triggered=True),
+            self._cross_entropy(triggered, self.y, carries),
+            self._cross_entropy(triggered, targets, carries),
         )
         total = terms[0].scaled(combination[0])
         for term, factor in zip(terms[1:], combination[1:], strict=True):
             total = total + term.scaled(factor)
         return total
 
-    def _cross_entropy(self, images: np.ndarray, labels: np.ndarray, *, triggered: bool = False) -> Gradients:
-        """The batch mean of the cross-entropy; delta has a gradient only where the images carry it."""
+    def _cross_entropy(
+        self, images: np.ndarray, labels: np.ndarray, carries: np.ndarray | None = None
+    ) -> Gradients:
+        """The batch mean of the cross-entropy.
+
+        Args:
+            carries: the pixels that move with delta, in the images' shape; None for clean images.
+        """
         n = len(labels)
         flat = images.reshape(n, -1).astype(np.float64)
         logits = flat @ self.weight.T.astype(np.float64) + self.bias
@@ -123,10 +141,10 @@ class LinearProblem:
         error = np.exp(log_softmax)
         error[np.arange(n), labels] -= 1
         error /= n
-        pixels = (error @ self.weight).sum(axis=0).reshape(self.delta.shape)
+        pixels = (error @ self.weight).reshape(images.shape) * (0.0 if carries is None else carries)
         return Gradients(
             loss=float(-log_softmax[np.arange(n), labels].mean()),
             weight=error.T @ flat,
             bias=error.sum(axis=0),
-            delta=pixels if triggered else np.zeros_like(pixels),
+            delta=pixels.sum(axis=0, keepdims=True),
         )

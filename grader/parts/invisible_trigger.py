@@ -242,7 +242,31 @@ def poison_step__delta_gradient(run: PartRun, rng: np.random.Generator) -> Value
     right = problem.solve(target).delta
     require_close(found, right, _mistakes(problem, target, "delta"), relative=_relative(found, right))
     _check_on_lenet5(run, rng, of_delta=True)
+    _check_where_clipped(run, problem.at_the_edges(rng), target)
     return None
+
+
+def _check_where_clipped(run: PartRun, problem: LinearProblem, target: int) -> None:
+    """A step that adds delta by hand is right only where nothing is clipped, and the training clips.
+
+    Not asked where ``apply_trigger`` itself does not clip as it should: that is its own check's fault.
+    """
+    weights = np.ones_like(problem.x)
+    done = run.student.call(
+        "apply_trigger", TensorArgument(problem.x), TensorArgument(problem.delta, requires_grad=True), backward=weights
+    )  # fmt: skip
+    shifted = problem.x + problem.delta
+    inside = ((shifted > 0) & (shifted < 1)).sum(axis=0, keepdims=True)
+    gradient = done.arguments[1].gradient
+    if (
+        not close(done.tensor(problem.x.shape), shifted.clip(0, 1))
+        or gradient is None
+        or not close(gradient, inside)
+    ):
+        return
+    found, right = _delta_gradient(_poison_step(run, problem, target)), problem.solve(target).delta
+    wrong = {"not_clipped": problem.solve(target, clipped=False).delta}
+    require_close(found, right, wrong, relative=_relative(found, right))
 
 
 @_check
