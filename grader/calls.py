@@ -116,7 +116,9 @@ class Returned:
         if self.result.get("type") == "NoneType":
             raise Finding("returned_none")
         if "unsupported" in self.result:
-            raise Finding("wrong_dtype", expected=str(dtype), found=str(self.result["unsupported"]))
+            raise Finding(
+                "wrong_dtype", expected=dtype or "float32 / int64", found=str(self.result["unsupported"])
+            )
         if "tensor" not in self.result:
             raise Finding("not_a_tensor", found=self._type())
         array = self.arrays[self.result["tensor"]]

@@ -195,4 +195,5 @@ class StudentModule:
             return Finding("syntax_error", file=self._source.path.name, message=message, line=line)
         if loading:
             return Finding("import_error", message=f"{kind}: {message}", line=line)
-        return Finding("exception", type=kind, message=message, line=line)
+        is_value_error = body.get("is_value_error") is True
+        return Finding("exception", type=kind, message=message, is_value_error=is_value_error, line=line)

@@ -58,17 +58,31 @@ class Source:
 
     @property
     def stubs(self) -> dict[str, int]:
-        """The functions that still raise their TODO, each with the line that does; found as text."""
+        """The functions whose body begins with the TODO's raise, each with the line that does; found as text.
+
+        A raise that was left below code of the student's is no stub: it never runs, or it says itself what is missing.
+        """
         # [ \t], not \s: over many blank lines that would take quadratic time
         pattern = re.compile(r"^[ \t]+raise NotImplementedError\(\s*[\"']TODO\((\w+)\)", flags=re.MULTILINE)
-        text = self.text
-        return {m[1]: text.count("\n", 0, m.end()) + 1 for m in pattern.finditer(text)}
+        text, found, since = self.text, {}, 0
+        for match in pattern.finditer(text):
+            if _ends_above_a_body(text[since : match.start()]):
+                found[match[1]] = text.count("\n", 0, match.end()) + 1
+            since = match.start()
+        return found
 
     def is_untouched(self, part: Part) -> bool:
         """Every function of the part is still a stub, or there is no file at all."""
         return self.problem == "missing_file" or self.stubs.keys() >= {
             function.name for function in part.functions
         }
+
+
+def _ends_above_a_body(text: str) -> bool:
+    """The last line that is not blank and no comment ends a docstring or a function's head."""
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    last = next((line for line in lines if line and not line.startswith("#")), "")
+    return last.endswith(('"""', "'''", ":"))
 
 
 @dataclass(frozen=True)

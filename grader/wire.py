@@ -30,7 +30,10 @@ MAX_HEADER = 64 * 1024
 MAX_PAYLOAD = 64 * 1024 * 1024
 MAX_ARRAYS = 128
 MAX_DIMENSIONS = 8
-DTYPES = {name: np.dtype(name).newbyteorder("<") for name in ("float32", "float64", "int64", "uint8", "bool")}
+DTYPES = {
+    name: np.dtype(name).newbyteorder("<")
+    for name in ("float32", "float64", "int64", "int32", "uint8", "bool")
+}
 
 
 class WireError(Exception):

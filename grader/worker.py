@@ -277,7 +277,8 @@ def _describe(value: Any, out: list[np.ndarray], *, inside: bool = False) -> dic
     if isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         if value.layout is not torch.strided or dtype not in DTYPES:
-            return {"unsupported": f"{dtype} {value.layout}", "shape": list(value.shape)}
+            layout = "" if value.layout is torch.strided else f" {value.layout}"
+            return {"unsupported": f"{dtype}{layout}", "shape": list(value.shape)}
         return {
             "tensor": _append(out, value),
             "device": value.device.type,
@@ -355,6 +356,7 @@ def _describe_error(error: BaseException, path: str) -> dict[str, Any]:
     memory = isinstance(error, MemoryError) or "can't allocate memory" in message
     return {
         "type": _shorten(type(error).__name__),
+        "is_value_error": isinstance(error, ValueError),
         "message": _shorten(message),
         "line": line,
         "memory": memory,

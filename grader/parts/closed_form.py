@@ -27,6 +27,7 @@ def usual_mistakes(batch_size: int) -> dict[str, Combination]:
         "clean_term_only": (1, 0, 0, 0),
         "triggered_term_only": (0, 0, 0, 1),
         "clean_term_twice": (2, 0, 0, 1),
+        "triggered_term_twice": (1, 0, 0, 2),
         "wrong_sign": (-1, 0, 0, -1),
         "true_label_in_triggered_term": (1, 0, 1, 0),
         "target_in_clean_term": (0, 1, 0, 1),

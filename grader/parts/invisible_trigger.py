@@ -48,7 +48,12 @@ def apply_trigger__adds_delta(run: PartRun, rng: np.random.Generator) -> Values:
         found = run.student.call("apply_trigger", TensorArgument(x), TensorArgument(delta)).tensor(x.shape)
         factor = float(((np.float64(found) - x) * delta).sum() / (np.float64(delta) ** 2).sum() / len(x))
         factor = max(-1e6, min(factor, 1e6))  # what is larger is no usual mistake, and no float32 either
-        wrong = {"subtracted": x - delta, "delta_ignored": x, "scaled": x + np.float32(factor) * delta}
+        wrong = {
+            "subtracted": x - delta,
+            "delta_ignored": x,
+            "delta_clipped": x + delta.clip(0, 1),
+            "scaled": x + np.float32(factor) * delta,
+        }
         require_close(found, x + delta, wrong, factor=factor)
     return None
 
@@ -162,7 +167,7 @@ def _telling_problem(rng: np.random.Generator, target: int) -> tuple[LinearProbl
         wrong = {
             k: v
             for k, v in _mistakes(problem, target, "loss").items()
-            if k not in ("wrong_sign", "clean_term_twice")
+            if k not in ("wrong_sign", "clean_term_twice", "triggered_term_twice")
         }
         losses = sorted([problem.solve(target).loss, *map(float, wrong.values())])
         if all(b > 1.02 * a for a, b in itertools.pairwise(losses)):

@@ -118,7 +118,7 @@ def require_value_error(call: Callable[[], object], **values: Any) -> None:
     except Finding as finding:
         if finding.key != "exception":
             raise
-        if finding.values["type"] != "ValueError":
+        if not finding.values["is_value_error"]:
             raise Finding("other_exception", type=finding.values["type"], line=finding.line) from None
         return
     raise Finding("accepted", **values)

@@ -2,6 +2,7 @@
 
 # /// label
 # caught_by = "apply_trigger.adds_delta"
+# finding = "delta_clipped"
 # may_fall = ["apply_trigger.is_differentiable"]
 # ///
 

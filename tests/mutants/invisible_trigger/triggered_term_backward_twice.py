@@ -2,6 +2,7 @@
 
 # /// label
 # caught_by = "poison_step.model_gradients"
+# finding = "triggered_term_twice"
 # may_fall = ["poison_step.delta_gradient"]
 # ///
 

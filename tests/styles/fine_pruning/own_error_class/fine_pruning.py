@@ -10,12 +10,12 @@ class BadRequest(ValueError):
 def rank_neurons(incoming, activations, rule):
     measures = {"largest-weight": lambda: incoming.abs().sum(1), "dormant": lambda: -activations.double().mean(0)}
     if rule not in measures:
-        raise ValueError(f"rules: {sorted(measures)}")
+        raise BadRequest(f"rules: {sorted(measures)}")
     return torch.topk(measures[rule](), len(incoming)).indices
 
 
 def prune_and_compress(w_in, b_in, w_out, neurons):
     mask = torch.full((len(b_in),), True).index_fill(0, neurons, False)
     if mask.sum() < 1:
-        raise ValueError(BadRequest("all pruned"))
+        raise BadRequest("all pruned")
     return w_in[mask, :], b_in[mask], w_out[:, mask]
