@@ -1,10 +1,13 @@
 """Random inputs of checks tell the usual mistakes from what is right, whichever are drawn."""
 
 import numpy as np
+import torch
 
 from grader.parts.clean_label import _forward_problem
-from grader.parts.clean_label_loop import HELD_MISSES, LoopProblem
+from grader.parts.clean_label_loop import HELD_MISSES, LoopProblem, draw_loops
+from grader.parts.clean_label_replay import ITERATIONS
 from grader.parts.fine_pruning import _layer, _order
+from solution.clean_label import craft_poisons
 
 
 def test_no_usual_mistake_ranks_the_neurons_of_a_layer_rightly() -> None:
@@ -38,3 +41,19 @@ def test_a_forward_step_that_clips_is_never_right() -> None:
         extractor, x, targets, step = _forward_problem(rng, count)
         moved = x - step * extractor.gradient(x, targets)
         assert np.abs(moved - moved.clip(0, 1)).max() > 0.01
+
+
+def test_the_loops_decisions_are_the_same_in_float32() -> None:
+    """Otherwise a right loop could part from the grader's own at a decision that rounding makes."""
+    for seed in range(8):
+        for loop in draw_loops(np.random.default_rng(seed)):
+            weight, bias = torch.from_numpy(loop.extractor.weight), torch.from_numpy(loop.extractor.bias)
+
+            def features(
+                x: torch.Tensor, weight: torch.Tensor = weight, bias: torch.Tensor = bias
+            ) -> torch.Tensor:
+                return x.flatten(1) @ weight.T + bias
+
+            bases, targets = torch.from_numpy(loop.bases), torch.from_numpy(loop.targets)
+            found = craft_poisons(features, bases, targets, loop.step, loop.beta, ITERATIONS, None)
+            assert np.abs(found.numpy() - loop.poisons()[0]).max() < 1e-5

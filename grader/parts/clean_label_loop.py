@@ -1,8 +1,9 @@
-"""Part 2's unit checks of the loop, ``craft_poisons``: judged by where the poisons are, however they got there.
+"""Part 2's unit checks of the loop, ``craft_poisons``: judged by where the poisons are.
 
 On a linear extractor the objective is a bounded least-squares problem, whose minimum is known; how far the poisons came
-is the share of the way from the base's objective to that minimum. Whether images are independent is asked of a tanh,
-where a step that suits one image is too long for another, and of a small ResNet, which has BatchNorm.
+is the share of the way from the base's objective to that minimum. Which steps are accepted is asked after a few
+iterations, beside a loop of the grader's (``clean_label_replay.py``). Whether images are independent is asked of a
+tanh, where a step that suits one image is too long for another, and of a small ResNet, which has BatchNorm.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from grader.calls import FeaturesArgument, Finding, TensorArgument
 from grader.lab.models import ResNet18, initialise
 from grader.parts.clean_label import CHECKS as STEP_CHECKS
 from grader.parts.clean_label import Values, _check, _require_untouched, pulled
-from grader.parts.run import CheckFunction, PartRun, close
+from grader.parts.clean_label_replay import ITERATIONS, MISTAKES, Loop, telling_loops
+from grader.parts.run import CheckFunction, PartRun, close, require_close
 from grader.parts.small_extractor import SmallExtractor
 
 ROUNDING = 1e-5
@@ -97,7 +99,28 @@ def craft_poisons__undoes_rejected_steps(run: PartRun, rng: np.random.Generator)
         raise Finding("never_shortened")
     if not missing <= 0.02:
         raise Finding("stopped_early", share=1 - missing)
+    _check_decisions(run, rng)
     return None
+
+
+def _check_decisions(run: PartRun, rng: np.random.Generator) -> None:
+    """A loop can come near the best poisons though it accepts, or halves, what it should not."""
+    for loop in draw_loops(rng):
+        problem = LoopProblem(loop.extractor, loop.bases, loop.targets)
+        found = problem.craft(run, loop.step, loop.beta, ITERATIONS, None)
+        wrong = {key: loop.poisons(rule)[0] for key, rule in MISTAKES.items()}
+        require_close(found, loop.poisons()[0], wrong, iterations=ITERATIONS)
+
+
+def draw_loops(rng: np.random.Generator) -> list[Loop]:
+    """Fresh ones for ``_check_decisions``, with steps of which some suit and some are too long."""
+
+    def draw() -> Loop:
+        problem = LoopProblem.draw(rng, reach=0.05)
+        step = rng.uniform(3, 20) * problem.extractor.safe_step
+        return Loop(problem.extractor, problem.bases, problem.targets, step, beta=0.3)
+
+    return telling_loops(draw)
 
 
 def _step_too_long(rng: np.random.Generator, beta: float) -> tuple[LoopProblem, float]:
