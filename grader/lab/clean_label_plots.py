@@ -73,8 +73,9 @@ def plot_attack(
                 axes.set_ylabel(name, fontsize=9)
     _probabilities(figure.add_subplot(grid[:, -1]), before, after, (y, base_class), names)
     turned = int(after.argmax()) == base_class
+    shown = f" ({count} of them shown)" if count < len(poisons) else ""
     figure.suptitle(
-        f"{len(poisons)} poison{'s' * (len(poisons) != 1)} labelled {names[base_class]}: the target is "
+        f"{len(poisons)} poison{'s' * (len(poisons) != 1)} labelled {names[base_class]}{shown}: the target is "
         f"{'now' if turned else 'not'} taken for {names[base_class]}\n"
         f"differences ±{strength * GREY_LEVELS:.0f} of 255 grey levels, amplified {1 / (2 * strength):.0f} times; "
         "d: distance to the target in feature space",

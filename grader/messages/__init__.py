@@ -10,6 +10,7 @@ index, conversion or nested field. What is shown is escaped later, by the export
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,8 @@ def render(
         if "checks" in values:
             values = {**values, "checks": _check_names(values["checks"], table)}
         got, hint = cause["got"], cause.get("hint", entry["hint"])
+        if finding == "exception":
+            hint = _hint_for_exception(values, table) or hint
     return Texts(
         title=_fill(entry["title"], values, where),
         ran=_fill(entry["ran"], values, where),
@@ -88,6 +91,15 @@ def render(
         got=_fill(got, values, where),
         hint=_fill(hint, values, where),
     )
+
+
+def _hint_for_exception(values: Mapping[str, Value], table: Mapping[str, Any]) -> str | None:
+    """The likely cause of what PyTorch raises for a usual mistake: the first of ``[exceptions]`` that fits."""
+    kind, message = values.get("type"), str(values.get("message"))
+    for usual in table["exceptions"].values():
+        if kind == usual["type"] and re.search(usual["pattern"], message):
+            return str(usual["hint"])
+    return None
 
 
 def values_named(check_id: str, finding: str) -> frozenset[str]:

@@ -7,11 +7,13 @@ import re
 import string
 import tomllib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import torch.nn.functional as F
 
 from grader import messages
 from grader.contract import PARTS
@@ -239,3 +241,52 @@ def test_part_titles_and_isolation_notices_exist():
             assert messages.ui(f"part.{part.name}", language)
         for key in ("isolation.process", "isolation.none", "status.passed", "reason.not_attempted"):
             assert messages.ui(key, language)
+
+
+LEAF = torch.zeros(3, requires_grad=True)
+LOGITS = torch.zeros(2, 10)
+
+
+def twice() -> None:
+    loss = (LEAF**2).sum()
+    loss.backward()
+    loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("name", "mistake"),
+    [
+        ("none_used", lambda: torch.zeros(3, requires_grad=True).grad.zero_()),  # type: ignore[union-attr]
+        ("leaf_in_place", lambda: LEAF.clamp_(0, 1)),
+        ("leaf_in_place", lambda: LEAF[:1].clamp_(0, 1)),
+        ("nothing_to_differentiate", lambda: LEAF.detach().sum().backward()),
+        ("graph_gone", twice),
+        ("label_is_number", lambda: F.cross_entropy(LOGITS, 7)),  # type: ignore[arg-type]
+        ("sizes_differ", lambda: LEAF + torch.zeros(2)),
+        ("sizes_differ", lambda: LEAF.view(28, 28)),
+        ("sizes_differ", lambda: LOGITS @ LOGITS),
+        ("sizes_differ", lambda: LEAF.expand(2, 4)),
+        ("labels_too_few", lambda: F.cross_entropy(LOGITS, torch.zeros(3, dtype=torch.int64))),
+        ("numpy_of_gradient", LEAF.numpy),
+    ],
+)
+def test_what_pytorch_raises_for_a_usual_mistake_gets_its_likely_cause(
+    name: str, mistake: Callable[[], object]
+):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 whatever this release of PyTorch raises
+        mistake()
+    values = {"type": type(caught.value).__name__, "message": str(caught.value)}
+    for language in LANGUAGES:
+        found = messages.render("invisible_trigger.poison_step.returns_loss", "exception", values, language)
+        assert found.hint == TABLES[language]["exceptions"][name]["hint"]
+    other = messages.render(
+        "invisible_trigger.poison_step.returns_loss", "exception", {**values, "type": "KeyError"}, "en"
+    )
+    assert other.hint == TABLES["en"]["findings"]["exception"]["hint"]
+
+
+def test_both_languages_know_the_same_exceptions():
+    known = [
+        {k: (v["type"], v["pattern"]) for k, v in TABLES[lang]["exceptions"].items()} for lang in LANGUAGES
+    ]
+    assert known[0] == known[1]
