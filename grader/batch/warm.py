@@ -200,12 +200,19 @@ def serve(descriptor: int, slots: int, pictures: bool) -> None:
             _preload_plots()
         _ready_to_fork()
     except Exception as error:  # noqa: BLE001 the asking side is told
-        asking.send(f"{type(error).__name__}: {error}".encode()[:_LONGEST_MESSAGE])
+        with contextlib.suppress(OSError):  # nobody asks any more
+            asking.send(f"{type(error).__name__}: {error}".encode()[:_LONGEST_MESSAGE])
         return
-    asking.send(b"ready")
     parent = os.getpid()
+    try:
+        asking.send(b"ready")
+    except OSError:  # a batch with nothing to grade has ended meanwhile
+        return
     while True:
-        message, descriptors, _, _ = socket.recv_fds(asking, _LONGEST_MESSAGE, 1)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(asking, _LONGEST_MESSAGE, 1)
+        except OSError:  # it ended without having read that this is ready
+            return
         if not message:
             return
         number, seconds, directory = message.decode().split(" ", 2)
