@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from grader.batch.intake import Class
     from grader.batch.ledger import Ledger
     from grader.batch.lists import Override, Student
+    from grader.batch.results import Line
     from grader.batch.run import Task
     from grader.batch.unit import Settings
     from grader.spec import Spec
@@ -30,6 +31,8 @@ _DESCRIPTION = """Grade every submission in a folder: folders, zip files, or git
 Killed at any moment and started again, it goes on where it was. Exit status: 0 when every submission has its record;
 1 when some are missing (repair what it says, if it says anything, and start it again); 2 for bad usage; 3 when every
 submission has its record but the grader failed on some, which were set aside for a person."""
+_REPAIR = "Repair that and start the same command again; what is graded is kept."
+_STOPPED = "Stopped. What is graded is kept; start the same command again to go on."
 
 
 def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -137,7 +140,15 @@ class _Batch:
             if self.options.retry_set_aside:
                 self._forget_set_aside(expected, ledger)
             status = self._grade(expected, ledger, settings)
-            return max(status, self._write_results(class_, expected, ledger, lists, spec, settings, earlier))
+            try:
+                written = self._write_results(class_, expected, ledger, lists, spec, settings, earlier)
+            except OSError as error:
+                self.errors.print(
+                    f"{self.out}: the results cannot be written: {error.strerror or error}. {_REPAIR}",
+                    markup=False,
+                )
+                return UNFINISHED
+            return max(status, written)
         finally:
             ledger.close()
 
@@ -149,6 +160,8 @@ class _Batch:
         return self.options.jobs or usable_jobs()
 
     def _check_folders(self) -> None:
+        from grader.batch.folder import check_folder
+
         submissions: Path = self.options.submissions.resolve()
         out = self.out.resolve()
         if not submissions.is_dir():
@@ -157,6 +170,7 @@ class _Batch:
             raise UsageProblem("--out must lie outside SUBMISSIONS (and not around it)")
         if self.options.compare and self.options.compare.resolve() == out:
             raise UsageProblem("--compare names the results of another batch, not --out itself")
+        check_folder(self.out)
 
     def _read_lists(self) -> _Lists:
         from grader.batch.lists import read_commits, read_overrides, read_roster
@@ -210,8 +224,7 @@ class _Batch:
 
     def _open_ledger(self, spec: Spec, settings: Settings) -> Ledger:
         """The ledger of ``--out``, which belongs to one grader, spec, language and isolation."""
-        from grader.batch.ledger import Ledger, LedgerBusy
-        from grader.outcome import write_whole
+        from grader.batch.folder import open_ledger
 
         identity = {
             "grader": settings.grader,
@@ -220,24 +233,7 @@ class _Batch:
             "isolation": settings.isolation,
             "pictures": settings.pictures,
         }
-        if not self.out.exists():
-            self.out.mkdir(mode=0o700, parents=True)  # grades are nobody else's business
-        try:
-            ledger = Ledger(self.out / ".ledger")
-        except LedgerBusy:
-            raise UsageProblem(f"{self.out}: another batch is at work there") from None
-        path = ledger.directory / "identity.json"
-        if path.exists():
-            before = json.loads(path.read_bytes())
-            differing = [name for name, value in identity.items() if before.get(name) != value]
-            if differing:
-                ledger.close()
-                raise UsageProblem(
-                    f"{self.out} has the results of another {', '.join(differing)}. Give a new folder with --out, and "
-                    f"--compare {self.out} to see what changes"
-                )
-        write_whole(path, json.dumps(identity) + "\n")
-        return ledger
+        return open_ledger(self.out, identity)
 
     def _check_logins(self, class_: Class, lists: _Lists) -> None:
         """A list that names nobody here is a mistake that would cost a grade."""
@@ -278,8 +274,11 @@ class _Batch:
         except BatchStopped as stopped:
             self.errors.print(f"Stopped: {stopped}", markup=False, style="red")
             return UNFINISHED
+        except OSError as error:  # a full disk, say: the ledger cannot keep what was graded
+            self.errors.print(f"Stopped: {error}. {_REPAIR}", markup=False, style="red")
+            return UNFINISHED
         except KeyboardInterrupt:
-            self.errors.print("Stopped. What is graded is kept; start the same command again to go on.")
+            self.errors.print(_STOPPED)
             return UNFINISHED
         return DONE
 
@@ -302,6 +301,7 @@ class _Batch:
 
         lines = results.class_lines(expected.values(), ledger, roster=lists.roster, overrides=lists.overrides)
         write_whole(self.out / "grades.csv", results.grades_csv(lines))
+        self._withdraw(lines, ledger)
         for line in lines:
             try:
                 results.publish(line, ledger, self.out)
@@ -314,6 +314,8 @@ class _Batch:
             same = changes.grader_of(self.options.compare) == settings.grader
             changed = changes.compare(earlier, lines, same_grader=same)
             write_whole(self.out / "changes.csv", changes.to_csv(changed))
+        else:  # one of an earlier --compare is not about these results
+            (self.out / "changes.csv").unlink(missing_ok=True)
         content = summary.summarise(
             lines, class_, settings, spec=(spec.name, spec.hash), changes=changed, missing=missing
         )
@@ -324,3 +326,16 @@ class _Batch:
         if missing:
             return UNFINISHED
         return GRADER_ERROR if any(line.status == SET_ASIDE for line in lines) else DONE
+
+    def _withdraw(self, lines: Sequence[Line], ledger: Ledger) -> None:
+        """Whom the class no longer has must not be among its results, for what reads the folders after this."""
+        from grader.batch.folder import withdraw_others
+
+        def failed(login: str, error: OSError) -> None:
+            self.errors.print(f"{login}: its earlier report cannot be removed: {error}", markup=False)
+
+        if gone := withdraw_others(lines, ledger, self.out, failed):
+            names = ", ".join(gone)
+            self.errors.print(
+                f"No longer among the submissions, so their reports are removed: {names}", markup=False
+            )

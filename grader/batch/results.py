@@ -118,11 +118,22 @@ def class_lines(
     return sorted(lines, key=lambda line: (line.login.casefold(), line.login))
 
 
+def has_results(line: Line) -> bool:
+    """Whether a folder is filled for it: there is a report, if only of a grading that was set aside."""
+    return line.status in (GRADED, SET_ASIDE) and line.report is not None
+
+
+def withdraw(folder: Path) -> None:
+    """Remove what ``publish`` put into a login's folder; a link in its place is somebody else's."""
+    if folder.is_dir() and not folder.is_symlink():
+        _clear(folder)
+
+
 def publish(line: Line, ledger: Ledger, directory: Path) -> None:
     """Bring a login's folder in step with the ledger: its report and pictures, or nothing where there is none."""
     folder = directory / line.login
     record, report = line.record, line.report
-    if line.status not in (GRADED, SET_ASIDE) or record is None or report is None or line.entry is None:
+    if not has_results(line) or record is None or report is None or line.entry is None:
         if is_login(line.login):
             _clear(folder)  # no report may stay behind from files that have been replaced since
         return

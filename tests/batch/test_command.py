@@ -223,6 +223,21 @@ def test_done_is_done_and_can_be_compared_with(class_, finished, tmp_path, capsy
     changed = (finished.out / "changes.csv").read_text().splitlines()
     assert len(changed) == 2
     assert changed[1].startswith("alice,")
+    assert main(["batch", *map(str, arguments(class_, finished.out, *lists(class_)))]) == 0
+    assert not (finished.out / "changes.csv").exists()  # nothing was compared with this time
+
+
+@needs_bubblewrap
+def test_who_is_gone_from_the_class_is_told_and_gone(class_, finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(warm, "start_early", lambda *_, **__: None)
+    out = shutil.copytree(finished.out, tmp_path / "out")
+    smaller = shutil.copytree(class_, tmp_path / "class")
+    shutil.rmtree(smaller / "bob")
+    more = ["--spec", class_.parent / "spec.toml", "--no-pictures"]
+    assert main(["batch", str(smaller), "--out", str(out), *map(str, more)]) == 0
+    assert "so their reports are removed: bob" in " ".join(capsys.readouterr().err.split())
+    assert not (out / "bob").exists()
+    assert (out / "alice" / "report.json").is_file()
 
 
 @needs_bubblewrap
