@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,9 +89,12 @@ def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text!r}")
     return number
 
 
@@ -100,6 +105,13 @@ def _batch(options: argparse.Namespace) -> int:
     except UsageProblem as problem:
         errors.print(f"python -m grader batch: {problem}", markup=False)
         return USAGE
+    except KeyboardInterrupt:
+        errors.print(_STOPPED)
+        return UNFINISHED
+    finally:
+        # it was started early, and may still be importing for grades that nobody wants now
+        if (warm := sys.modules.get("grader.batch.warm")) is not None:
+            warm.stop()
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,8 @@ class _Batch:
         if self.options.compare and self.options.compare.resolve() == out:
             raise UsageProblem("--compare names the results of another batch, not --out itself")
         check_folder(self.out)
+        if self.options.dask and importlib.util.find_spec("distributed") is None:
+            raise UsageProblem("--dask: Dask is not installed: pip install -e '.[class]'")
 
     def _read_lists(self) -> _Lists:
         from grader.batch.lists import read_commits, read_overrides, read_roster
