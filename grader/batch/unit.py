@@ -27,6 +27,7 @@ from grader.batch.warm import WarmParentFailed, run_in_fresh_process
 
 JOB, RESULT, LOG, SPEC = "job.json", "result.json", "log.txt", "spec.toml"
 PREPARE_SECONDS = 3600.0
+_PROBE = 2**20  # bytes, more than a result has
 _TOO_LONG = (
     "ended after {:.0f} seconds in all: code that is slow and breaks no limit of its own, or a busy machine"
 )
@@ -133,7 +134,8 @@ def _run(unit: Mapping[str, Any], settings: Settings, directory: Path, started: 
     except FileNotFoundError:
         if elapsed >= seconds:
             return Result(error=_TOO_LONG.format(seconds), timed_out=True)
-        return Result(error=f"the grading process died; its last words: {_last_words(directory)}")
+        words = f"the grading process died; its last words: {_last_words(directory)}"
+        return Result(error=f"{words}; {trouble}" if (trouble := _disk_trouble(directory)) else words)
     return replace(result, pictures=_pictures(directory), seconds=round(elapsed, 2))
 
 
@@ -142,6 +144,18 @@ def _last_words(directory: Path) -> str:
         return (directory / LOG).read_text(encoding="utf-8", errors="replace")[-2000:].strip() or "none"
     except OSError:
         return "none"
+
+
+def _disk_trouble(directory: Path) -> str | None:
+    """Why nothing can be written there, so neither a result nor last words; None where it can."""
+    path = directory / "probe"
+    try:
+        path.write_bytes(bytes(_PROBE))
+    except OSError as error:
+        return f"nothing can be written to {directory.parent}: {error.strerror or error}"
+    finally:
+        path.unlink(missing_ok=True)
+    return None
 
 
 def _pictures(directory: Path) -> dict[str, str]:

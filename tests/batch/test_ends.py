@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from grader.__main__ import main
 from grader.batch import command, warm
@@ -43,6 +45,17 @@ def test_a_number_of_jobs_that_is_none(tmp_path: Path, capsys):
         with pytest.raises(SystemExit, match="2"):
             main(["batch", str(tmp_path), "--out", str(tmp_path), "--jobs", jobs])
         assert f"must be a whole number, at least 1, not '{jobs}'" in told(capsys)
+
+
+def test_a_full_disk_while_grading_is_told_in_one_line(tmp_path: Path, capsys, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("grader.batch.run.grade_class", full)
+    options = argparse.Namespace(out=tmp_path, dask=None)
+    batch = command._Batch(options, Console(stderr=True, highlight=False, width=200))
+    assert batch._grade({}, None, None) == 1  # type: ignore[arg-type]
+    assert "Stopped: [Errno 28] No space left on device. Repair that and start" in told(capsys)
 
 
 def test_stopped_before_anything_is_graded_it_says_so_in_one_line(
