@@ -338,10 +338,14 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Non
 
 
 def identical(entries: Sequence[Entry]) -> list[list[str]]:
-    """Groups of logins whose parts have the same bytes; another leaderboard entry beside them makes no difference."""
+    """Groups of logins whose parts have the same bytes; another leaderboard entry beside them makes no difference.
+
+    Of those without a file that could be read nothing is known, so they are like nobody.
+    """
     groups: dict[object, list[str]] = {}
     for entry in entries:
         if entry.problem is None:
             parts = {name: content for name, content in entry.files.items() if name != CHALLENGE}
-            groups.setdefault(frozenset(parts.items()), []).append(entry.login)
+            if any(content is not None for content in parts.values()):
+                groups.setdefault(frozenset(parts.items()), []).append(entry.login)
     return [logins for logins in groups.values() if len(logins) > 1]

@@ -185,7 +185,15 @@ def page_row(line: Line) -> Row:
         checks=report.checks if report else (),
         has_report=report is not None,
         challenge=report.challenge if report else None,
+        bonus_counts=line.final_bonus,
+        reason=_reason(line.override),
     )
+
+
+def _reason(override: Override | None) -> str:
+    if override is None:
+        return ""
+    return f"{override.reason} – {override.by}" if override.by else override.reason
 
 
 def _read_json(path: Path) -> dict[str, object]:

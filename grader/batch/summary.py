@@ -87,6 +87,7 @@ def summarise(
                 **asdict(line.override),
                 "login": line.login,
                 "grader_score": line.report.score if line.report else None,
+                "grader_bonus": line.report.bonus if line.report else None,
             }
             for line in lines
             if line.override is not None
@@ -145,7 +146,7 @@ def show(summary: dict[str, Any], console: Console) -> None:
             )
             _print(console, f"  {item['login']}: {one_line(' '.join(texts), 300)}")
     for key, title in (
-        ("identical", "Handed in the same bytes"),
+        ("identical", "Handed in the same code"),
         ("no_submission", "On the roster, without a submission"),
         ("not_on_roster", "Not on the roster"),
         ("ignored", "In the folder, but no submission"),
@@ -157,12 +158,16 @@ def show(summary: dict[str, Any], console: Console) -> None:
     if summary["overrides"]:
         _print(console, "\nOverridden by a person:", "bold")
     for item in summary["overrides"]:
-        what = ", ".join(f"{k} {item[k]}" for k in ("score", "bonus") if item[k] is not None)
-        _print(
-            console, f"  {item['login']}: {what} (grader: {item['grader_score']}): {one_line(item['reason'])}"
-        )
+        what = ", ".join(_decision(item, key) for key in ("score", "bonus") if item[key] is not None)
+        _print(console, f"  {item['login']}: {what}: {one_line(item['reason'])}")
     if summary["changes"] is not None:
         _show_changes(summary["changes"], console)
+
+
+def _decision(item: dict[str, Any], key: str) -> str:
+    """A person's score or bonus beside the grader's."""
+    grader = item[f"grader_{key}"]
+    return f"{key} {item[key]} (grader: {'no grade' if grader is None else grader})"
 
 
 def _show_changes(changes: Sequence[dict[str, Any]], console: Console) -> None:

@@ -21,7 +21,8 @@ from grader.outcome import ChallengeResult, Outcome, Status
 MOST_FAILED = 12
 # Of the summary: key -> the field of an item that holds its texts.
 _FOR_A_PERSON = {"review": "reasons", "set_aside": "errors", "intake_problems": "problem", "notes": "notes"}
-_LISTS = ("identical", "no_submission", "not_on_roster", "ignored", "missing")
+# Of the summary: key -> the title of its list.
+_LISTS = {"identical": "same_code"} | {k: k for k in ("no_submission", "not_on_roster", "ignored", "missing")}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Row:
     Attributes:
         counts: the score that counts, a person's decision before the grader's; None is a gap and no zero.
         overridden: a person has decided.
+        bonus_counts: as ``counts``, of the bonus.
+        reason: why a person decided so, and who; "" where nobody did.
         checks: of the report, to name the first that failed.
         has_report: there is a page at ``LOGIN/report.html``.
         challenge: the leaderboard entry, where there is one.
@@ -47,11 +50,20 @@ class Row:
     checks: Sequence[Outcome] = ()
     has_report: bool = False
     challenge: ChallengeResult | None = None
+    bonus_counts: int | None = None
+    reason: str = ""
 
     @property
     def link(self) -> str:
         """Relative address of the report, or "" where there is none."""
         return f"{quote(self.login)}/report.html" if self.has_report else ""
+
+    @property
+    def grade(self) -> str:
+        """What counts as a text: ``60``, ``60 + 50``; a bonus of none only where it is not the grader's."""
+        score = "–" if self.counts is None else str(self.counts)
+        says_bonus = self.bonus_counts or self.bonus_counts != self.bonus
+        return f"{score} + {self.bonus_counts}" if says_bonus and self.bonus_counts is not None else score
 
 
 def render_class(summary: Mapping[str, Any], rows: Sequence[Row], language: str) -> str:
@@ -80,8 +92,8 @@ def render_class(summary: Mapping[str, Any], rows: Sequence[Row], language: str)
         challenge=lambda key: messages.challenge(key, {}, language),
         people=[(key, [(item["login"], _text(item[field])) for item in summary[key]])
                 for key, field in _FOR_A_PERSON.items() if summary[key]],
-        lists=[(key, [" = ".join(item) if isinstance(item, list) else item for item in summary[key]])
-               for key in _LISTS if summary[key]],
+        lists=[(title, [" = ".join(item) if isinstance(item, list) else item for item in summary[key]])
+               for key, title in _LISTS.items() if summary[key]],
         style=Markup(style),  # files of this package
         script=Markup(script),
         policy=policy(style, [script]),

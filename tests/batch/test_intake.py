@@ -242,6 +242,16 @@ def test_identical_submissions_are_told(folder):
     assert identical(take_class(folder).entries) == [["alice", "carol"]]
 
 
+def test_submissions_that_could_not_be_read_are_like_nobody(folder):
+    for name in ("pat", "quinn"):
+        (folder / name / CORE).mkdir(parents=True)
+    (folder / "rob").mkdir()
+    (folder / "rob" / CORE).symlink_to("/etc/hostname")
+    entries = take_class(folder).entries
+    assert [entry.problem for entry in entries] == [None] * 3
+    assert identical(entries) == []
+
+
 # --- hostile zips ----------------------------------------------------------------------------------------------------
 
 

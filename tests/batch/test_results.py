@@ -27,6 +27,13 @@ POINTS = report_of("h").score or 0
 CLAMP_POINTS = next(c.max_points for c in report_of("h").checks if c.id == CLAMP)
 
 
+def shown(told: dict[str, object]) -> str:
+    """The summary as a terminal has it."""
+    console = Console(file=io.StringIO(), width=200)
+    summary.show(json.loads(json.dumps(told)), console)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
 class Results:
     """A finished pretended run, and what is made of it."""
 
@@ -130,6 +137,27 @@ def test_overrides_stay_beside_the_graders_score(class_, tmp_path, hashes):
     shown = found.summary()["overrides"]
     assert shown[0]["login"] == "bob"
     assert shown[0]["grader_score"] == found.report("bob")["score"]
+
+
+def test_each_decision_is_told_beside_the_graders_number_and_its_reason(class_, tmp_path):
+    overrides = {
+        "alice": Override("alice", "copied", bonus=0),
+        "bob": Override("bob", "half of it", score=77, bonus=3),
+        "dave": Override("dave", "on paper", score=85),
+    }
+    bonus = sum(c.points for c in report_of("h").checks if c.part != "invisible_trigger")
+    found = Results(class_, tmp_path / "out", lambda h, n: graded(h), overrides=overrides)
+    text = " ".join(shown(found.summary()).split())
+    assert f"alice: bonus 0 (grader: {bonus}): copied" in text
+    assert f"bob: score 77 (grader: {POINTS}), bonus 3 (grader: {bonus}): half of it" in text
+    assert "dave: score 85 (grader: no grade): on paper" in text
+    rows = {line.login: results.page_row(line) for line in found.lines}
+    assert {login: row.grade for login, row in rows.items()} == {
+        "alice": f"{POINTS} + 0", "bob": "77 + 3", "carol": f"{POINTS} + {bonus}", "dave": "85",
+    }  # fmt: skip
+    assert (rows["alice"].reason, rows["carol"].reason) == ("copied", "")
+    said = dataclasses.replace(found.lines[0], override=Override("alice", "copied", bonus=0, by="Lee"))
+    assert results.page_row(said).reason == "copied – Lee"
 
 
 def test_no_cell_is_a_formula(class_, tmp_path):
@@ -263,6 +291,7 @@ def test_the_summary(class_, tmp_path, hashes):
     assert told["no_submission"] == ["zoe"]
     assert told["not_on_roster"] == ["dave", "eve"]
     assert told["identical"] == [["alice", "eve"]]
+    assert "Handed in the same code (1): alice = eve" in shown(told)
     assert told["ignored"] == ["notes.txt"]
     assert told["reconciled"]
     console = Console(file=io.StringIO(), width=100)

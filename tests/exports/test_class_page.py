@@ -114,6 +114,23 @@ def test_a_missing_score_is_no_zero():
     assert '<td class="number" data-value="-1">–</td>' in re.sub(r"\s+<", "<", page)
 
 
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_what_a_person_decided_is_there_with_its_reason(language: str):
+    row = Row("alice", "", "graded", 60, 50, 60, True, "", (), True, bonus_counts=0, reason=f"copied {EVIL}")
+    text = " ".join(Page(render_class(summary(), [row], language)).text.split())
+    decided = messages.ui("class.overridden", language)
+    assert f"60 50 60 + 0 ✎ {decided}" in text
+    assert f"{decided} (copied {EVIL})" in text
+    assert messages.ui("class.same_code", language) in text
+
+
+def test_a_decision_of_nobody_is_not_told():
+    rows_ = [Row("alice", "", "graded", 60, 50, 60, False, "", (), True, bonus_counts=50)]
+    text = " ".join(Page(render_class(summary(), rows_, "en")).text.split())
+    assert "60 50 60 + 50" in text
+    assert messages.ui("class.overridden", "en") not in text
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("class")
