@@ -177,9 +177,8 @@ def _show_changes(changes: Sequence[dict[str, Any]], console: Console) -> None:
         differs = ", ".join(change["differs_in"]) or "nothing: not the same from run to run"
         _print(console, f"  {change['login']}: {scores} (differs in: {differs})")
         for check in change["checks"]:
-            _print(
-                console, f"    {check['id']}: {check['old']} -> {check['new']}: {one_line(check['why'], 160)}"
-            )
+            why = f": {one_line(check['why'], 160)}" if check["why"] else ""
+            _print(console, f"    {check['id']}: {check['old']} -> {check['new']}{why}")
 
 
 def _count(number: int, what: str) -> str:

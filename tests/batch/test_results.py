@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from grader.batch import changes, results, summary
+from grader.batch.intake import take_class
 from grader.batch.ledger import Ledger
 from grader.batch.lists import Override, Student
 from grader.batch.run import reconcile
@@ -352,6 +353,34 @@ def test_what_changed_and_why(class_, tmp_path, hashes):
 def test_nothing_changed(class_, tmp_path):
     found = Results(class_, tmp_path / "out", lambda h, n: graded(h))
     assert changes.compare(changes.read_reports(tmp_path / "out"), found.lines, same_grader=True) == []
+
+
+def test_a_login_is_the_same_however_its_letters_are_written(class_, tmp_path):
+    Results(class_, tmp_path / "old", lambda h, n: graded(h))
+    (class_ / "bob").rename(class_ / "Bob")
+    (class_ / "alice").rename(class_ / "ALICE")
+    hand_in(class_, "ALICE", "# another")
+    found = Results(
+        class_, tmp_path / "new", lambda h, n: graded(h, failed=[CLAMP] if h == found_hash(class_) else [])
+    )
+    changed = changes.compare(changes.read_reports(tmp_path / "old"), found.lines, same_grader=True)
+    assert [(change.login, change.differs_in) for change in changed] == [("ALICE", ("submission",))]
+
+
+def found_hash(class_: Path) -> str:
+    return next(entry.hash for entry in take_class(class_).entries if entry.login == "ALICE")
+
+
+def test_what_came_is_told_of_a_check_that_does_not_pass_now(class_, tmp_path, hashes):
+    def one_fails(login: str):
+        return lambda h, n: graded(h, failed=[CLAMP] if h == hashes[login] else [])
+
+    Results(class_, tmp_path / "old", one_fails("alice"))
+    found = Results(class_, tmp_path / "new", one_fails("bob"))
+    changed = changes.compare(changes.read_reports(tmp_path / "old"), found.lines, same_grader=True)
+    text = shown(found.summary(changed))
+    assert f"{CLAMP}: failed -> passed\n" in text
+    assert f"{CLAMP}: passed -> failed: something else came\n" in text
 
 
 def test_results_that_cannot_be_compared_with(tmp_path):
