@@ -42,7 +42,11 @@ def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     batch = commands.add_parser("batch", help="grade a class of submissions", description=_DESCRIPTION)
     batch.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder with one entry a login")
     batch.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="results; resumes what is there"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="results: a new or empty folder, or a batch's, which it resumes",
     )
     batch.add_argument(
         "--spec", type=Path, metavar="FILE", default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC_SPEC)),
