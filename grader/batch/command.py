@@ -107,7 +107,7 @@ def _batch(options: argparse.Namespace) -> int:
     try:
         return _Batch(options, errors).run()
     except UsageProblem as problem:
-        errors.print(f"python -m grader batch: {problem}", markup=False)
+        errors.print(f"python -m grader batch: {problem}", markup=False, soft_wrap=True)
         return USAGE
     except KeyboardInterrupt:
         errors.print(_STOPPED)

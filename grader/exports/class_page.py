@@ -21,8 +21,7 @@ from grader.outcome import ChallengeResult, Outcome, Status
 MOST_FAILED = 12
 # Of the summary: key -> the field of an item that holds its texts.
 _FOR_A_PERSON = {"review": "reasons", "set_aside": "errors", "intake_problems": "problem", "notes": "notes"}
-# Of the summary: key -> the title of its list.
-_LISTS = {"identical": "same_code"} | {k: k for k in ("no_submission", "not_on_roster", "ignored", "missing")}
+_LISTS = ("identical", "no_submission", "not_on_roster", "ignored", "missing")
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,8 @@ def render_class(summary: Mapping[str, Any], rows: Sequence[Row], language: str)
         challenge=lambda key: messages.challenge(key, {}, language),
         people=[(key, [(item["login"], _text(item[field])) for item in summary[key]])
                 for key, field in _FOR_A_PERSON.items() if summary[key]],
-        lists=[(title, [" = ".join(item) if isinstance(item, list) else item for item in summary[key]])
-               for key, title in _LISTS.items() if summary[key]],
+        lists=[(key, [" = ".join(item) if isinstance(item, list) else item for item in summary[key]])
+               for key in _LISTS if summary[key]],
         style=Markup(style),  # files of this package
         script=Markup(script),
         policy=policy(style, [script]),

@@ -121,7 +121,7 @@ def test_what_a_person_decided_is_there_with_its_reason(language: str):
     decided = messages.ui("class.overridden", language)
     assert f"60 50 60 + 0 ✎ {decided}" in text
     assert f"{decided} (copied {EVIL})" in text
-    assert messages.ui("class.same_code", language) in text
+    assert messages.ui("class.identical", language) in text
 
 
 def test_a_decision_of_nobody_is_not_told():
