@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +17,9 @@ from grader.contract import PARTS
 from grader.doctor import add_doctor
 from grader.experiments import add_lab
 from grader.exports.command import add_export
+
+if TYPE_CHECKING:
+    from grader.outcome import Report
 
 GRADED, USAGE, GRADER_ERROR = 0, 2, 3
 
@@ -47,11 +51,12 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "grade",
         help="grade one submission",
         description="The checks of `pytest grader/` without pytest. Exit status: 0 when grading ran, whatever the "
-        "score; 2 for bad usage; 3 when the grader itself failed.",
+        "score; 2 for bad usage, or where the report could not be written; 3 when the grader itself failed.",
     )
     grade.add_argument(
-        "--submission", type=Path, required=True, metavar="DIR", help="folder with the submission"
-    )
+        "--submission", type=Path, required=True, metavar="DIR",
+        help="folder that holds the files themselves; `batch` takes archives and folders above them, too",
+    )  # fmt: skip
     grade.add_argument(
         "--spec", type=Path, metavar="FILE", default=Path(os.environ.get(SPEC_VARIABLE, PUBLIC_SPEC)),
         help=f"spec file (default: ${SPEC_VARIABLE}, else the public one)",
@@ -79,8 +84,6 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from grader.exports import terminal
-    from grader.exports.escaping import cut, log_safe
     from grader.isolation import available_isolation
     from grader.sandbox import nursery
     from grader.settings import UsageProblem, open_grading
@@ -106,7 +109,7 @@ def _grade(options: argparse.Namespace) -> int:
                 progress=progress,
             )  # fmt: skip
         except UsageProblem as problem:
-            errors.print(f"python -m grader grade: {problem}", markup=False)
+            errors.print(f"python -m grader grade: {problem}", markup=False, soft_wrap=True)
             return USAGE
         with grading:
             from grader.report_files import write_report  # imports torch: not before the child has begun to
@@ -114,14 +117,28 @@ def _grade(options: argparse.Namespace) -> int:
             grading.warm_up(options.part)
             report = grading.report(options.part)
             output = grading.output
+            bar.stop()
+            _show(report, output, options.lang)  # first: the grade is there, whatever becomes of its files
+            status = GRADER_ERROR if report.status == "grader_error" else GRADED
             if options.report is not None:
-                write_report(grading, report, options.report)
+                try:
+                    write_report(grading, report, options.report)
+                except OSError as error:
+                    errors.print(f"python -m grader grade: no report: {error}", markup=False, soft_wrap=True)
+                    status = status or USAGE
+    return status
+
+
+def _show(report: Report, output: str, language: str) -> None:
+    """The scoreboard, and what the submission printed."""
+    from grader.exports import terminal
+    from grader.exports.escaping import cut, log_safe
+
     console = Console(highlight=False)
     terminal.show(report, console)
     if output.strip():
-        console.print(messages.ui("printed", options.lang), style="bold")
+        console.print(messages.ui("printed", language), style="bold")
         console.print(log_safe(cut(output, 4000)), markup=False)
-    return GRADER_ERROR if report.status == "grader_error" else GRADED
 
 
 if __name__ == "__main__":

@@ -138,7 +138,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     elif directory is not None:
         from grader.report_files import write_report  # imports torch: not before it is needed
 
-        write_report(grading, report, directory)
+        try:
+            write_report(grading, report, directory)
+        except OSError as error:  # the scoreboard, which comes after this, must not be lost with it
+            print(f"\nNo report in {directory}: {error}")
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            return
     if exitstatus == pytest.ExitCode.TESTS_FAILED and not _core_failed(report):
         session.exitstatus = pytest.ExitCode.OK
 

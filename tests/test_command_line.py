@@ -1,0 +1,112 @@
+"""The command line itself: what it refuses before it works, and what is left of a run that cannot go on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader import report_files
+from grader.__main__ import main
+from grader.isolation import ROOT
+from grader.settings import UsageProblem, check_device, check_writable
+
+STUBS = str(ROOT / "assignment")
+QUICK = ["grade", "--submission", STUBS, "--part", "fine_pruning"]
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said of it on stderr, in one line."""
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "", "refused before grading"
+    lines = shown.err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize("place", ["README.md", "README.md/below", "/proc/x"])
+def test_a_report_that_cannot_be_written_is_refused_before_grading(
+    place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"--report {ROOT / place}: no file can be written" in refused(
+        [*QUICK, "--report", str(ROOT / place)], capsys
+    )
+
+
+def test_trying_a_place_leaves_nothing_there(tmp_path: Path) -> None:
+    check_writable("--out", tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "kept").mkdir()
+    check_writable("--out", tmp_path / "kept" / "b")
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_the_scoreboard_is_shown_whatever_becomes_of_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "report.json")
+
+    monkeypatch.setattr(report_files, "write_report", full)
+    assert main([*QUICK, "--report", str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert "scoreboard" in shown.out
+    assert len(shown.err.strip().splitlines()) == 1
+    assert "no report: [Errno 28] No space left on device" in shown.err
+
+
+def test_pytest_refuses_a_report_that_cannot_be_written() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "grader/",
+        "--submission",
+        "assignment",
+        "-q",
+        "--report",
+        "README.md",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "--report README.md: no file can be written there" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999999"])
+def test_a_seed_that_is_none_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"--seed {seed}: a seed is" in refused([*QUICK, "--seed", seed], capsys)
+
+
+@pytest.mark.parametrize("device", ["foo", "meta"])
+def test_a_device_that_is_none_is_refused(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"--device {device}: " in refused([*QUICK, "--in-process", "--device", device], capsys)
+
+
+def test_a_device_that_is_not_here_is_refused() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UsageProblem, match="--device cuda: "):
+        check_device("cuda")
+
+
+def test_the_folder_above_the_files_is_no_submission_of_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(STUBS, tmp_path / "assignment")
+    said = refused(["grade", "--submission", str(tmp_path)], capsys)
+    assert f"it holds no invisible_trigger.py, but {tmp_path / 'assignment'} does" in said
+    assert said.endswith(f"--submission {tmp_path / 'assignment'}")
+
+
+def test_an_archive_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = shutil.make_archive(str(tmp_path / "alice"), "zip", STUBS)
+    said = refused(["grade", "--submission", archive], capsys)
+    assert "unpack it" in said
+    assert "grader batch" in said
