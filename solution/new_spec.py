@@ -25,6 +25,7 @@ import secrets
 import shutil
 import statistics
 import sys
+import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +43,7 @@ LEAST = {"acc": 0.9, "asr": 0.9}
 """A threshold below this asks for nothing: target and epsilon do not go together."""
 LOOSEST = {"asr": 0.1, "acc_drop": 0.02, "f1": 0.8}
 """A goal of part 3 that is easier than this asks for too little: these victims are none to learn from."""
-USAGE, UNREACHED = 2, 3
+USAGE, UNREACHED, STOPPED = 2, 3, 130
 
 
 class NewSpecError(Exception):
@@ -173,6 +174,22 @@ def _eased(goal: repair_seeds.Goal, rows: Sequence[Row], spec: Spec) -> float:
     return (math.floor if goal.at_least else math.ceil)(reached * 1e3) / 1e3
 
 
+def _check(text: str, base: Path) -> None:
+    """Read the spec that would be made, before anything of it is kept.
+
+    Raises:
+        SpecError: it is none.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "spec.toml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            load_spec(path)
+        except SpecError as error:
+            why = str(error).removeprefix(f"{path}: ")
+            raise SpecError(f"no spec can be made of {base} with these options: {why}") from None
+
+
 def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, epsilon: str | None) -> str:
     """Write the spec, going on with the draft where there is one; returns the table of what was measured.
 
@@ -194,6 +211,7 @@ def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, ep
             )
     else:
         text = drawn(base.read_text("utf-8"), name=name, target=target, epsilon=epsilon)
+        _check(text, base)  # a draft of what cannot be would stand in the way of its correction
         draft.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(asked, json.dumps(wanted))
         write_whole(path, text)
@@ -210,7 +228,7 @@ def make(out: Path, base: Path, *, seeds: int, name: str, target: int | None, ep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 written, 2 bad usage, 3 the solution does not reach its goal under what was drawn."""
+    """Exit status: 0 written, 2 bad usage, 3 the solution does not reach its goal under what was drawn, 130 stopped."""
     parser = argparse.ArgumentParser(
         prog="python -m solution.new_spec", description=(__doc__ or "").split("\n")[0]
     )
@@ -244,6 +262,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NewSpecError as error:
         print(f"python -m solution.new_spec: {error}. Remove {out}.draft to draw again.", file=sys.stderr)
         return UNREACHED
+    except KeyboardInterrupt:
+        print(
+            f"\npython -m solution.new_spec: stopped; the same command goes on with {out}.draft",
+            file=sys.stderr,
+        )
+        return STOPPED
     print(text)
     print(f"{out}: use it with --spec, or name it in {SPEC_VARIABLE}")
     return 0

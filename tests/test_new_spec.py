@@ -104,8 +104,8 @@ def test_stopped_it_goes_on_and_leaves_nothing_half_written(tmp_path, measured, 
         return invented(spec, seed)
 
     monkeypatch.setattr(new_spec, "measure", stops)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "h.toml")
+    assert run(tmp_path / "h.toml") == 130
+    assert "stopped; the same command goes on" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["h.toml.draft"]
     drawn = load_spec(tmp_path / "h.toml.draft" / "spec.toml")
     with pytest.raises(SystemExit):  # not silently a spec of the old name
@@ -185,7 +185,7 @@ def test_bad_usage_is_said(words, said, tmp_path, measured, capsys) -> None:
     assert caught.value.code == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert measured == []
-    assert not (tmp_path / "NEW").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["EXISTS"], "a draft would block the correction"
 
 
 def test_the_solution_is_measured_with_its_numbers(tmp_path, monkeypatch) -> None:
