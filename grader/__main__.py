@@ -21,11 +21,11 @@ from grader.exports.command import add_export
 if TYPE_CHECKING:
     from grader.outcome import Report
 
-GRADED, USAGE, GRADER_ERROR = 0, 2, 3
+GRADED, USAGE, GRADER_ERROR, STOPPED, NO_READER = 0, 2, 3, 130, 141
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit status: 0 done, 2 bad usage, 3 grader error."""
+    """Run one command; returns its exit status: 0 done, 2 bad usage, 3 grader error, 130 stopped with Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m grader",
         description="Backdoor Lab: grade submissions, one or a class, and run the attacks and defences.",
@@ -40,8 +40,28 @@ def main(arguments: list[str] | None = None) -> int:
     add_lab(commands)
     add_doctor(commands)
     options = parser.parse_args(arguments)
-    status: int = options.run(options)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\npython -m grader: stopped", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        if not _has_no_reader():
+            raise
+        return NO_READER
     return status
+
+
+def _has_no_reader() -> bool:
+    """Whether what reads our output has ended, as in ``doctor | head -3``; then the rest goes nowhere."""
+    try:
+        print(flush=True)  # the error may be another pipe's, a sandbox's say
+    except BrokenPipeError:
+        # at its end Python flushes once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

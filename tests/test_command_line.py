@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from grader import report_files
+from grader import doctor, report_files
 from grader.__main__ import main
 from grader.isolation import ROOT
 from grader.settings import UsageProblem, check_device, check_writable
+from tests.processes import descendants
 
 STUBS = str(ROOT / "assignment")
 QUICK = ["grade", "--submission", STUBS, "--part", "fine_pruning"]
@@ -110,3 +114,49 @@ def test_an_archive_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[s
     said = refused(["grade", "--submission", archive], capsys)
     assert "unpack it" in said
     assert "grader batch" in said
+
+
+def test_ctrl_c_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examine", interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err.strip() == "python -m grader: stopped"
+
+
+def test_a_grading_that_is_stopped_leaves_no_traceback() -> None:
+    """The terminal's Ctrl-C reaches every process of the group, so the sandbox's too."""
+    command = [
+        sys.executable,
+        "-m",
+        "grader",
+        "grade",
+        "--submission",
+        "solution",
+        "--part",
+        "invisible_trigger",
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        while len(descendants(running.pid)) == 1 and running.poll() is None:
+            time.sleep(0.1)
+        time.sleep(2)  # the sandbox has begun; on a slow machine it imports torch, on a fast one it trains
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "Traceback" not in out + err
+    assert err.strip() == "python -m grader: stopped"
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m grader doctor | head -2"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 2
+    assert done.returncode == 141
