@@ -14,27 +14,35 @@ from solution.release.content import Files, ReleaseError, check, project
 from solution.release.outputs import (
     CLASSROOM50_LIMIT,
     MODEL_ANSWERS,
+    NBGRADER_OWNED,
+    SIGNS,
     classroom50_bundle,
     commit_release,
     gradescope_zip,
     nbgrader_course,
     student_repository,
 )
-from solution.release.packing import tar_bytes, write_folder, zip_bytes
+from solution.release.packing import (
+    NotOurs,
+    check_ours,
+    tar_bytes,
+    uninterrupted,
+    write_file,
+    write_folder,
+    zip_bytes,
+)
 
 _DESCRIPTION = """Make everything that leaves this repository, in DIR: student/ (a git repository, ready to be a
 template), classroom50/ (for the folder of the autograder), gradescope.zip, and nbgrader/ (a course folder, for the
-instructor). Nothing is written where a solution is found in it. Run it again after a change: student/ gets one more
-commit, the rest is replaced, but for what nbgrader made."""
+instructor). Nothing is written where a solution is found in it, nor over a folder that no release made. Run it again
+after a change: student/ gets one more commit, classroom50/ is replaced, and of nbgrader/ what a release wrote: grader/,
+source/backdoor-lab/ and nbgrader_config.py. Your other files in nbgrader/, and nbgrader's, stay."""
 
-# Grades and submissions of a course that is at work.
-NBGRADER_MAKES = frozenset(
-    {"release", "submitted", "autograded", "feedback", "gradebook.db", ".nbgrader.log"}
-)
+REFUSED, BAD_OUT, STOPPED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the release; returns the exit status: 0, or 1 where it was refused."""
+    """Make the release; returns the exit status: 0, 1 refused, 2 --out holds what is not ours, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m solution.release", description=_DESCRIPTION)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where it goes")
     out: Path = parser.parse_args(arguments).out
@@ -44,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         release(out)
     except (ReleaseError, OSError) as error:
         print(f"solution.release: {error}", file=sys.stderr)
-        return 1
+        return BAD_OUT if isinstance(error, NotOurs) else REFUSED
+    except KeyboardInterrupt:
+        print(f"\nsolution.release: stopped; each folder in {out} is whole, run it again", file=sys.stderr)
+        return STOPPED
     return 0
 
 
@@ -53,7 +64,10 @@ def release(out: Path, root: Path = ROOT) -> None:
 
     Raises:
         ReleaseError: something must not go out, or does not fit.
+        NotOurs: a folder of ``out`` was made by no release.
     """
+    for name, signs in SIGNS.items():
+        check_ours(out / name, signs)
     student, classroom50, gradescope = (
         student_repository(root),
         classroom50_bundle(root),
@@ -66,11 +80,13 @@ def release(out: Path, root: Path = ROOT) -> None:
     if size >= CLASSROOM50_LIMIT:
         raise ReleaseError(f"the Classroom 50 bundle has {size} bytes; it may have {CLASSROOM50_LIMIT}")
     version = str(project(root)["version"])
-    write_folder(student, out / "student", keep=frozenset({".git"}))
-    commit = commit_release(out / "student", version, _date(root))
-    write_folder(classroom50, out / "classroom50")
-    write_folder(course, out / "nbgrader", keep=NBGRADER_MAKES)
-    (out / "gradescope.zip").write_bytes(zip_bytes(gradescope))
+    archive, when = zip_bytes(gradescope), _date(root)
+    with uninterrupted():
+        write_folder(student, out / "student", keep=frozenset({".git"}))
+        commit = commit_release(out / "student", version, when)
+        write_folder(classroom50, out / "classroom50")
+        write_folder(course, out / "nbgrader", owned=NBGRADER_OWNED)
+        write_file(archive, out / "gradescope.zip")
     print(
         f"student/         {_about(student)}; "
         + (f"commit {commit}" if commit else "git is not installed: no repository")

@@ -29,6 +29,14 @@ FEEDBACK = ".github/workflows/feedback.yml"
 PIN = 'GRADER_TREE: ""'
 CLASSROOM50_LIMIT = 10 * 2**20  # bytes of the archive that Classroom 50 downloads
 CLASSROOM50_LARGEST = 2**20  # bytes of a data file
+NBGRADER_OWNED = ("grader", SOURCE.rstrip("/"), "nbgrader_config.py")
+"""What a release replaces in a course folder; all else there is the instructor's or nbgrader's."""
+SIGNS = {
+    "student": ("grader/contract.py", "assignment", "pyproject.toml"),
+    "classroom50": ("grader/contract.py", "autograder.py"),
+    "nbgrader": ("grader/contract.py", "nbgrader_config.py"),
+}
+"""By these files an earlier release's folder is known, whatever its version."""
 _AUTHOR = "Backdoor Lab"
 _EMAIL = "backdoor-lab@localhost"
 
@@ -146,6 +154,7 @@ def _git(directory: Path, when: int, *arguments: str) -> str:
         env={**inherited, **people},
         capture_output=True,
         text=True,
+        start_new_session=True,  # a Ctrl-C in the terminal does not reach it: no commit is left half-made
     )
     if done.returncode != 0:
         raise ReleaseError(f"git {arguments[0]} failed in {directory}: {done.stderr.strip()}")

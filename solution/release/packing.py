@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
 import os
 import shutil
+import signal
 import tarfile
+import tempfile
+import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from solution.release.content import ReleaseError
@@ -67,20 +71,95 @@ def tar_bytes(files: Mapping[str, bytes]) -> bytes:
     return gzip.compress(out.getvalue(), mtime=0)
 
 
-def write_folder(files: Mapping[str, bytes], directory: Path, *, keep: frozenset[str] = frozenset()) -> None:
+class NotOurs(ReleaseError):
+    """A folder of that name is there, and no release made it: nothing was written."""
+
+
+def check_ours(directory: Path, signs: Sequence[str]) -> None:
+    """Tell a folder that a release may write to: it is not there, is empty, or an earlier release made it.
+
+    Args:
+        signs: what every release has had in it.
+
+    Raises:
+        NotOurs: it is someone else's.
+        ReleaseError: something of that name is no folder.
+    """
+    _check_folder(directory)
+    if not directory.exists() or {path.name for path in directory.iterdir()} <= {".git"}:
+        return
+    if lacking := [name for name in signs if not (directory / name).exists()]:
+        raise NotOurs(
+            f"{directory} was not made by a release (it has no {lacking[0]}): move it away, or name another --out"
+        )
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, a second or two, so that nothing is left half-written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        raise KeyboardInterrupt
+
+
+def write_folder(
+    files: Mapping[str, bytes],
+    directory: Path,
+    *,
+    keep: frozenset[str] = frozenset(),
+    owned: Sequence[str] | None = None,
+) -> None:
     """Make a folder hold exactly these files, but for the entries of it that are kept.
+
+    What was there goes only when all of the new is on the disk.
+
+    Args:
+        owned: only these paths in it are replaced, and all else is kept; the files lie in them.
 
     Raises:
         ReleaseError: something of that name is no folder.
     """
+    _check_folder(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as folder:
+        fresh = Path(folder)
+        for name, content in files.items():
+            target = fresh / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            os.chmod(target, 0o755 if name in EXECUTABLE else 0o644)
+        everything = {path.name for place in (directory, fresh) for path in place.iterdir()}
+        for name in sorted(everything - keep) if owned is None else owned:
+            _replace(directory / name, fresh / name)
+
+
+def _replace(old: Path, new: Path) -> None:
+    """``new`` in the place of ``old``; either may be absent."""
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
+    if new.exists():
+        old.parent.mkdir(parents=True, exist_ok=True)
+        new.rename(old)
+
+
+def write_file(content: bytes, path: Path) -> None:
+    """Write a file, whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        fresh = Path(folder) / path.name
+        fresh.write_bytes(content)
+        fresh.replace(path)
+
+
+def _check_folder(directory: Path) -> None:
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise ReleaseError(f"{directory}: not a folder")
-    directory.mkdir(parents=True, exist_ok=True)
-    for path in directory.iterdir():
-        if path.name not in keep:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    for name, content in files.items():
-        target = directory / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        os.chmod(target, 0o755 if name in EXECUTABLE else 0o644)
