@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from grader.spec import Spec
 
 NAMES = ("visible", "sticker", "lighting", "invisible", "dynamic_visible", "dynamic_invisible")
+BOUNDED = ("invisible", "dynamic_invisible")
+"""Those whose trigger may change a pixel by epsilon at most."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,6 +57,10 @@ def _run(options: argparse.Namespace) -> None:
     from grader.lab.data import load_mnist
     from grader.lab.triggers.backdoor import measure, save_backdoor
 
+    if options.epsilon is not None and options.name not in BOUNDED:
+        raise ExperimentProblem(
+            f"--epsilon: `{options.name}` has no bound, only {' and '.join(BOUNDED)} have one"
+        )
     if options.epsilon is not None and not 0 < options.epsilon <= 255:
         raise ExperimentProblem(f"--epsilon is in (0, 255] grey levels, not {options.epsilon}")
     if options.name == "invisible" and options.device != "cpu":

@@ -16,6 +16,7 @@ from grader.isolation import ROOT
         (["invisible", "--epsilon", "0"], "grey levels"),
         (["invisible", "--device", "cuda"], "shows no GPU"),
         (["visible", "--device", "warp"], "--device warp"),
+        (["visible", "--epsilon", "3"], "`visible` has no bound, only invisible and dynamic_invisible"),
         (["invisible", "--submission", "nowhere"], "nowhere"),
         (["visible", "--data-dir", "nowhere"], "nowhere"),
     ],
