@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.experiments.common import ExperimentProblem, StepProgress, add_usual_options, guarded, steps
+from grader.experiments.origin import claim
 from grader.experiments.tables import Row, counted, markdown, read_rows, spread, write_rows
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def _run(options: argparse.Namespace) -> None:
     train, test = (
         load_mnist(split, options.data_dir, grey_levels=True).to(device) for split in ("train", "test")
     )
+    claim(options.out, options.submission, options.defences)
     rows = judge_clean_models(
         options.out, train, test, options.defences, options.models, options.submission, first=options.seed
     )

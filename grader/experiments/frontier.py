@@ -24,6 +24,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from grader.experiments.common import ExperimentProblem, StepProgress, guarded, steps
+from grader.experiments.origin import claim
 from grader.experiments.tables import Row, markdown, read_rows, spread, write_rows
 from grader.processors import beside_a_child
 
@@ -43,7 +44,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "frontier",
         help="the smallest epsilon that still works",
-        description="Writes frontier.csv (a row a run; a run that is there is not repeated) and frontier.png to --out.",
+        description="Writes frontier.csv (a row a run; a run that is there is not repeated) and frontier.png to --out. "
+        "One --out for one submission.",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results go")
     parser.add_argument(
@@ -69,6 +71,7 @@ def _run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "frontier.csv"
     rows = read_rows(path, COLUMNS)
+    claim(options.out, options.submission, options.methods)
     wanted = [
         (method, level, seed)
         for level in sorted(set(options.levels), reverse=True)

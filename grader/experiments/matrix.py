@@ -17,6 +17,7 @@ from grader.experiments.common import ExperimentProblem, add_usual_options, devi
 from grader.experiments.defend import NAMES as DEFENCES
 from grader.experiments.defend import apply
 from grader.experiments.matrix_table import COLUMNS, NO_DEFENCE, grid, table
+from grader.experiments.origin import claim
 from grader.experiments.tables import Row, read_rows, write_rows
 from grader.outcome import write_whole
 
@@ -66,6 +67,7 @@ def _run(options: argparse.Namespace) -> None:
     train, test = (
         load_mnist(split, options.data_dir, grey_levels=True).to(device) for split in ("train", "test")
     )
+    claim(options.out, options.submission, (*options.attacks, *options.defences))
     started, used = time.perf_counter(), cpu_seconds()
     for seed in range(options.seed, options.seed + options.seeds):
         for attack in options.attacks:

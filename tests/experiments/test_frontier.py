@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader.__main__ import main
+from grader.experiments import frontier
 from grader.experiments.frontier import COLUMNS, draw, reaches, stages, table
 from grader.experiments.tables import read_rows
 from grader.isolation import ROOT
@@ -67,6 +68,24 @@ def test_a_run_that_is_there_is_not_repeated(tmp_path: Path, capsys: pytest.Capt
     ]
     assert (tmp_path / "frontier.png").exists()
     assert "| universal | 2/255 |" in capsys.readouterr().out
+
+
+def test_another_submission_s_runs_are_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(frontier, "_one", lambda method, level, seed, *_: row(method, level, seed, 0.98, 1.0))
+    usual = ["lab", "frontier", "--out", str(tmp_path), "--levels", "8", "--seeds", "1", "--steps", "5"]
+    both = {name: [*usual, "--submission", str(ROOT / name)] for name in ("solution", "assignment")}
+    assert main([*both["assignment"], "--methods", "random"]) == 0
+    assert main(both["solution"]) == 0, "nothing of a submission is in it yet"
+    assert main([*both["assignment"], "--methods", "random"]) == 0, "which runs no submission"
+    capsys.readouterr()
+    assert main(both["assignment"]) == 2
+    shown = capsys.readouterr()
+    assert "has results of another invisible_trigger.py; name another --out" in shown.err
+    assert shown.out == ""
+    (tmp_path / "submission.json").unlink()  # of an older version, which did not note it
+    assert main(both["assignment"]) == 0
 
 
 def test_bad_input_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from grader.__main__ import main
-from grader.experiments import alarms, verdicts
+from grader.experiments import alarms, matrix, origin, verdicts
+from grader.experiments.common import ExperimentProblem
 from grader.experiments.matrix import write
 from grader.experiments.matrix_table import COLUMNS, NO_DEFENCE, grid, table
-from grader.experiments.tables import Row, counted, read_rows, spread
+from grader.experiments.tables import Row, counted, read_rows, spread, write_rows
+from grader.isolation import ROOT
 from grader.lab.data import load_mnist
 from grader.lab.training import CleanSettings, clean_start
 from grader.lab.triggers.backdoor import Backdoor, save_backdoor
@@ -140,6 +142,36 @@ def test_clean_models_are_judged_once(
     assert main(options) == 0
     assert len(read_rows(tmp_path / "alarms.csv", alarms.COLUMNS)) == 1
     assert "| strip | rejects" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["matrix", "alarms"])
+def test_another_submission_s_results_are_not_its_own(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(alarms, "judge_clean_models", lambda *_, **__: [])
+    monkeypatch.setattr(matrix, "_attack_row", lambda *_: None)
+    defences = ["--defences", "activation_clustering"]
+    options = ["lab", command, "--out", str(tmp_path), *defences, "--submission"]
+    assert main([*options, str(ROOT / "solution")]) == 0
+    row = dict.fromkeys(alarms.COLUMNS, "1") | {"defence": "activation_clustering"}
+    write_rows(tmp_path / "alarms.csv", alarms.COLUMNS, [row])
+    assert main([*options, str(ROOT / "solution")]) == 0
+    capsys.readouterr()
+    assert main([*options, str(ROOT / "assignment")]) == 2
+    assert f"{tmp_path} has results of another activation_clustering.py" in capsys.readouterr().err
+
+
+def test_a_model_that_waits_for_its_row_is_somebody_s(tmp_path: Path) -> None:
+    origin.claim(tmp_path, ROOT / "solution", ["invisible", "strip"])
+    origin.claim(tmp_path, ROOT / "assignment", ["invisible"])  # nothing is there of it yet
+    (tmp_path / "invisible-seed1").mkdir()
+    (tmp_path / "invisible-seed1" / "backdoor.json").touch()
+    with pytest.raises(ExperimentProblem, match=r"another invisible_trigger\.py"):
+        origin.claim(tmp_path, ROOT / "solution", ["invisible"])
+    origin.claim(tmp_path, ROOT / "solution", ["visible", "fine_pruning"])
+    (tmp_path / origin.FILE).write_text("[1]")
+    with pytest.raises(ExperimentProblem, match="is damaged"):
+        origin.claim(tmp_path, ROOT / "solution", ["invisible"])
 
 
 @pytest.mark.parametrize(
