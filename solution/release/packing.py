@@ -97,8 +97,9 @@ def check_ours(directory: Path, signs: Sequence[str]) -> None:
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let Ctrl-C wait for the end of the block, a second or two, so that nothing is left half-written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or not usual:
+        yield  # it is not told here, or is ignored, as in the background of a shell
         return
     waiting: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
