@@ -71,7 +71,8 @@ def _add_grade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "grade",
         help="grade one submission",
         description="The checks of `pytest grader/` without pytest. Exit status: 0 when grading ran, whatever the "
-        "score; 2 for bad usage, or where the report could not be written; 3 when the grader itself failed.",
+        "score; 2 for bad usage, or where the report could not be written; 3 when the grader itself failed; "
+        "130 when stopped.",
     )
     grade.add_argument(
         "--submission", type=Path, required=True, metavar="DIR",

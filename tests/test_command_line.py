@@ -81,6 +81,23 @@ def test_pytest_refuses_a_report_that_cannot_be_written() -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_pytest_shows_the_scoreboard_whatever_becomes_of_the_report(tmp_path: Path) -> None:
+    program = """
+import sys, pytest
+from grader import report_files
+def full(*_):
+    raise OSError(28, "No space left on device", "report.json")
+report_files.write_report = full
+sys.exit(pytest.main(["grader/test_fine_pruning.py", "--submission", "assignment", "-q", *sys.argv[1:]]))
+"""
+    command = [sys.executable, "-c", program, "--report", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"No report in {tmp_path}: [Errno 28] No space left on device" in done.stdout
+    assert "scoreboard" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("seed", ["-1", "99999999999999999999999"])
 def test_a_seed_that_is_none_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"--seed {seed}: a seed is" in refused([*QUICK, "--seed", seed], capsys)
