@@ -110,3 +110,12 @@ def test_a_folder_that_cannot_be_finished_is_left_as_it_was(tmp_path: Path) -> N
     with pytest.raises(OSError, match=r"Not a directory|exists"):
         packing.write_folder({"a": b"2", "b": b"", "b/c": b""}, tmp_path / "x")
     assert tree(tmp_path) == {"x/a": b"1"}
+
+
+def test_where_ctrl_c_is_ignored_nothing_is_stopped() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with packing.uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
