@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     import torch
 
 DONE, USAGE = 0, 2
-_DOWNLOAD = (
-    "python -m grader lab train resnet18 --download"  # as grader/lab/data.py has it, without train's --out
-)
 StepProgress = Callable[[int, int, float], None]  # (steps done, steps in all, loss)
 
 
@@ -76,11 +73,6 @@ def steps(description: str) -> Iterator[StepProgress]:
         yield progress
 
 
-def _with_own_download(said: str) -> str:
-    """What is said of a data set that is missing, with the ``--download`` of the command that missed it."""
-    return said.replace(f"`{_DOWNLOAD}`", "this command with --download")
-
-
 def guarded(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
     """``run`` as a command: what the user can put right becomes one line on stderr and exit status 2."""
 
@@ -93,10 +85,7 @@ def guarded(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Nam
             run(options)
         except BrokenPipeError:  # no fault of a file's: who read the output has ended
             raise
-        except DataError as problem:
-            print(f"python -m grader lab: {_with_own_download(str(problem))}", file=sys.stderr)
-            return USAGE
-        except (ExperimentProblem, UsageProblem, OSError) as problem:
+        except (ExperimentProblem, DataError, UsageProblem, OSError) as problem:
             print(f"python -m grader lab: {problem}", file=sys.stderr)
             return USAGE
         return DONE

@@ -166,7 +166,7 @@ def load_cifar10(split: Split, data_dir: Path | None = None, *, grey_levels: boo
         x, y = _read_cifar10_torchvision(directory, split)
     else:
         raise DataError(
-            f"CIFAR-10 is not in {directory}: download it (`python -m grader lab train resnet18 --download`, or "
+            f"CIFAR-10 is not in {directory}: download it (--download of the `python -m grader lab` commands, or "
             f"torchvision.datasets.CIFAR10({str(directory)!r}, download=True)), or put cifar10/train.npz and "
             f"test.npz there; name another directory with {DATA_DIR_VARIABLE}"
         )

@@ -56,5 +56,4 @@ def test_a_missing_cifar10_names_the_command_s_own_download(
     assert main(["lab", *command, *folders]) == 2
     errors = capsys.readouterr().err
     assert "CIFAR-10 is not in" in errors
-    assert "download it (this command with --download, or" in errors
-    assert "lab train" not in errors
+    assert "download it (--download of the `python -m grader lab` commands, or" in errors
