@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -162,11 +163,20 @@ def test_a_grading_that_is_stopped_leaves_no_traceback() -> None:
         while len(descendants(running.pid)) == 1 and running.poll() is None:
             time.sleep(0.1)
         time.sleep(2)  # the sandbox has begun; on a slow machine it imports torch, on a fast one it trains
-        os.killpg(running.pid, signal.SIGINT)
-        out, err = running.communicate(timeout=60)
-    assert running.returncode == 130, err
+        out, err = _press_ctrl_c(running)
+    # where an import is interrupted within exec(), Python itself ends with the signal; a shell calls both 130
+    assert running.returncode in (130, -signal.SIGINT), err
     assert "Traceback" not in out + err
     assert err.strip() == "python -m grader: stopped"
+
+
+def _press_ctrl_c(running: subprocess.Popen[str]) -> tuple[str, str]:
+    """As a person does: once more where nothing happens, since some package may swallow it while it is imported."""
+    for _ in range(3):
+        os.killpg(running.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return running.communicate(timeout=20)
+    raise AssertionError("Ctrl-C does not stop it")
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:
