@@ -158,11 +158,11 @@ def test_training_names_what_a_step_lacks(make: Make, spec: Spec, last: str, fin
         # after the last step, whose answer is out already
         ("if calls == 6: raise OverflowError('too far')", "exception", "too far"),
         ("if calls == 6: delta.data = delta.data.bfloat16()", "exception", "BFloat16"),
-        ("if calls == 3: delta.data[0, 0, 0, 0] += 1e-3", "delta_mismatch", "fault: 3)"),
+        ("if calls == 3: delta.data[0, 0, 0, 0] += 1e-3", "delta_mismatch", "in step 3)"),
         (
             "if calls == 6: delta.data[0, 0, 0, 0] -= delta.data[0, 0, 0, 0] + 1e-3",
             "delta_mismatch",
-            "fault: 6)",
+            "in step 6)",
         ),
     ],
 )
