@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from grader import messages
 from grader.contract import PARTS, check
 from grader.exports import terminal
 from grader.exports.escaping import log_safe
@@ -123,6 +124,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     report = grading.report_finished()
     terminalreporter.ensure_newline()
+    if not report.checks and report.challenge is None:
+        # -k challenge by somebody who takes no part: the board would be empty.
+        terminalreporter.write_line(f"\n{messages.challenge('none', {}, report.language)}")
+        return
     console = Console(file=terminalreporter._tw._file, highlight=False)
     terminal.show(report, console)
 

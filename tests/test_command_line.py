@@ -99,6 +99,14 @@ sys.exit(pytest.main(["grader/test_fine_pruning.py", "--submission", "assignment
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_pytest_says_why_there_is_no_entry_for_the_leaderboard() -> None:
+    command = [sys.executable, "-m", "pytest", "grader/", "--submission", "solution", "-q", "-k", "challenge"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No entry: challenge.toml says enabled = false." in done.stdout
+    assert "scoreboard" not in done.stdout
+
+
 @pytest.mark.parametrize("seed", ["-1", "99999999999999999999999"])
 def test_a_seed_that_is_none_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"--seed {seed}: a seed is" in refused([*QUICK, "--seed", seed], capsys)
