@@ -58,7 +58,7 @@ def require_whole(report: Report) -> None:
     if lacking := without(report):
         raise ExportError(
             f"this report lacks {len(lacking)} checks of the core part ({lacking[0]}, ...), so its score is of less "
-            "than 100. Grade again without --part to export a result."
+            "than 100. Grade again without --part or -k to export a result."
         )
 
 
