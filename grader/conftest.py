@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from grader import messages
 from grader.contract import PARTS, check
 from grader.exports import terminal
 from grader.exports.escaping import log_safe
@@ -125,8 +124,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     report = grading.report_finished()
     terminalreporter.ensure_newline()
     if not report.checks and report.challenge is None:
-        # -k challenge by somebody who takes no part: the board would be empty.
-        terminalreporter.write_line(f"\n{messages.challenge('none', {}, report.language)}")
+        # The board would be empty: -k challenge by somebody who takes no part.
+        for skipped in terminalreporter.stats.get("skipped", []):
+            terminalreporter.write_line(f"\n{skipped.longrepr[2].removeprefix('Skipped: ')}")
         return
     console = Console(file=terminalreporter._tw._file, highlight=False)
     terminal.show(report, console)
