@@ -1,6 +1,7 @@
 """What tests need that this machine may not have: skipped with the reason, never silently. And who runs how wide."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ def _missing_cifar10() -> str | None:
 
 
 def pytest_configure() -> None:
+    # A job that a script sent to the background ignores Ctrl-C, and so would all that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Set by pytest-xdist in each of its processes: they share the processors, or their threads wait for each other.
     if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         torch.set_num_threads(max(1, torch.get_num_threads() // int(processes)))

@@ -112,7 +112,7 @@ def only_fine_pruning() -> Report:
 @pytest.mark.parametrize("render", [terminal.render, actions.summary, html.render_page])
 def test_where_only_some_checks_ran_their_points_are_shown_and_no_score(render: Callable[[Report], str]):
     shown = render(only_fine_pruning())
-    assert "Points of the checks that ran: 10 of 10" in shown
+    assert "Points of the checks that were asked for: 10 of 10" in shown
     assert "Score: 0" not in shown
     assert "Score: 100 of 100" in render(reports.full())
 
